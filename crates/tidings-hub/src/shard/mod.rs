@@ -1,0 +1,171 @@
+//! A shard: subscriptions, their cursors, and what each is sent next.
+//!
+//! A machine without I/O. The world tells it things (`handle_*`), the application asks (`subscribe`, `drain`), and it answers what
+//! it wants done (`poll_*`). After any call, poll until nothing is left, in any order:
+//!
+//! - [`Shard::poll_transmit`]: bytes for one subscription; answered by [`Shard::handle_wrote`] before anything else is called;
+//! - [`Shard::poll_fetch`]: a read of history; answered by [`Shard::handle_history`] some time;
+//! - [`Shard::poll_opened`]: a subscription's start is known, and with it what its response head says;
+//! - [`Shard::poll_close`]: a stream is to be ended; the subscription is gone already;
+//! - [`Shard::poll_timeout`]: when to call [`Shard::handle_timeout`] at the latest.
+//!
+//! Shards share nothing that changes: each is fed the same batches.
+
+mod advance;
+mod cold;
+mod config;
+mod counters;
+mod deliver;
+mod fetches;
+mod groups;
+mod held;
+mod page;
+mod run;
+mod subscribe;
+mod subscription;
+mod timers;
+mod topics;
+mod trie;
+mod wheel;
+mod window;
+
+pub use cold::HistoryError;
+pub use config::ShardConfig;
+pub use counters::{Counters, Holdings};
+pub use deliver::Transmit;
+pub use fetches::FetchId;
+pub use subscription::{Spec, SubscriberId};
+
+use crate::{GapReason, Pos, Time};
+use deliver::Offer;
+use fetches::Fetches;
+use groups::{GroupKey, Groups};
+use held::Held;
+use run::Run;
+use slab::Slab;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use subscription::Subscription;
+use topics::Topics;
+use wheel::Wheel;
+use window::Window;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Shard {
+    config: ShardConfig,
+    rng: fastrand::Rng,
+    now: Time,
+    window: Window,
+    topics: Topics,
+    groups: Groups,
+    subscriptions: Slab<Subscription>,
+    /// How often each slot of the table was given away.
+    generation: u32,
+    /// Who has something to be sent, and a transport that takes it.
+    ready: VecDeque<u32>,
+    /// What was offered last and is not yet answered.
+    offer: Option<Offer>,
+    /// The run built last: members of a group stand behind each other in the ring, mostly at one place.
+    run: Option<(GroupKey, Pos, Arc<Run>)>,
+    /// Subscriptions that wait for the tail to pass a number.
+    parked: BTreeSet<(crate::Seq, u32)>,
+    held: Held,
+    fetches: Fetches,
+    wheel: Wheel,
+    opened: VecDeque<(SubscriberId, Option<GapReason>)>,
+    closes: VecDeque<(SubscriberId, Close)>,
+    counters: Counters,
+}
+
+/// How a stream is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// At an event boundary: everything that was offered has been taken.
+    Clean,
+    /// Inside a frame: without the last chunk, so that the client discards the unfinished block.
+    Reset,
+}
+
+impl Shard {
+    /// A shard without subscriptions whose tail is empty.
+    pub fn new(config: ShardConfig, now: Time) -> Self {
+        let seed = config.hash_seed;
+        let mut shard = Shard {
+            rng: fastrand::Rng::with_seed(config.rng_seed),
+            now,
+            window: Window::new(config.head),
+            topics: Topics::new(seed),
+            groups: Groups::new(seed),
+            subscriptions: Slab::new(),
+            generation: 0,
+            ready: VecDeque::new(),
+            offer: None,
+            run: None,
+            parked: BTreeSet::new(),
+            held: Held::default(),
+            fetches: Fetches::new(seed),
+            wheel: Wheel::new(),
+            opened: VecDeque::new(),
+            closes: VecDeque::new(),
+            counters: Counters::default(),
+            config,
+        };
+        shard.handle_timeout(now);
+        shard
+    }
+
+    /// A subscription's start is known: nothing was missed, or the reason why something was.
+    pub fn poll_opened(&mut self) -> Option<(SubscriberId, Option<GapReason>)> {
+        self.opened.pop_front()
+    }
+
+    /// A stream to be ended.
+    pub fn poll_close(&mut self) -> Option<(SubscriberId, Close)> {
+        self.closes.pop_front()
+    }
+
+    /// What it has counted so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// What it holds now.
+    pub fn holdings(&self) -> Holdings {
+        Holdings {
+            subscriptions: self.subscriptions.len(),
+            groups: self.groups.len(),
+            topics: self.topics.len(),
+            held_bytes: self.held.bytes(),
+            replay_bytes: self.fetches.gauge.get(),
+            fetches: self.fetches.outstanding(),
+            ready: self.ready.len(),
+        }
+    }
+
+    /// Bytes of the tail held beyond it for one subscription: the rest of a half-sent frame and what waits before it.
+    pub fn held_for(&self, id: SubscriberId) -> usize {
+        let Some(index) = self.find(id) else { return 0 };
+        let sub = &self.subscriptions[index as usize];
+        let partial = sub.partial.as_ref().map_or(0, |p| p.frame.len());
+        partial + sub.control.iter().map(bytes::Bytes::len).sum::<usize>()
+    }
+
+    fn find(&self, id: SubscriberId) -> Option<u32> {
+        let sub = self.subscriptions.get(id.index() as usize)?;
+        (sub.generation == id.generation()).then_some(id.index())
+    }
+
+    fn id_of(&self, index: u32) -> SubscriberId {
+        SubscriberId::new(index, self.subscriptions[index as usize].generation)
+    }
+
+    /// Puts a subscription that has work into the ready ring, unless it stands there or its transport takes nothing.
+    fn make_ready(&mut self, index: u32) {
+        let sub = &mut self.subscriptions[index as usize];
+        if !sub.queued && !sub.blocked && sub.has_work() {
+            sub.queued = true;
+            self.ready.push_back(index);
+        }
+    }
+}

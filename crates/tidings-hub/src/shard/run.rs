@@ -1,0 +1,189 @@
+//! A run: the next frames for one cursor, found and framed once for all cursors of a group at the same place.
+
+use super::groups::{Group, GroupKey};
+use super::page::Page;
+use super::topics::Topics;
+use super::window::Window;
+use crate::block::Block;
+use crate::{Format, Pos, Seq};
+use bytes::Bytes;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Frames in order, as few slices as memory allows.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) slices: Vec<Bytes>,
+    pub(super) frames: Vec<FrameEnd>,
+    pub(super) bytes: usize,
+    /// The cursor once all of it is sent: behind the last frame, or further where nothing more was found.
+    pub(super) to: Place,
+}
+
+/// Where a frame ends among the bytes of its run, and the cursor behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrameEnd {
+    pub(super) end: usize,
+    pub(super) behind: Place,
+}
+
+/// A cursor's place: in the tail, or (then `pos` stays as it is) at an event of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Tail { pos: Pos, seq: Seq },
+    Page { index: usize, seq: Seq },
+}
+
+/// The bounds of one turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TurnMax {
+    pub(super) bytes: usize,
+    pub(super) slices: usize,
+    pub(super) scan: usize,
+}
+
+impl Run {
+    fn new(from: Place) -> Self {
+        Run { slices: Vec::new(), frames: Vec::new(), bytes: 0, to: from }
+    }
+
+    /// What a group reads from `pos` on, out of the tail.
+    pub(super) fn from_tail(
+        window: &Window,
+        topics: &Topics,
+        key: GroupKey,
+        group: &Group,
+        pos: Pos,
+        seq: Seq,
+        max: TurnMax,
+    ) -> Self {
+        let mut run = Builder::new(Place::Tail { pos, seq }, group.format, max);
+        let mut looked = 0;
+        for at in positions(window, topics, group, pos) {
+            let (batch, index) = window.at(at);
+            let event = &batch.events()[index];
+            let behind = Place::Tail { pos: at.plus(1), seq: event.seq.unwrap_or_else(|| batch.seq_before(index)) };
+            // A scan over the tail meets foreign events; the merge over named topics meets none.
+            let wanted = group.selection.passes_type(event)
+                && (group.selection.patterns().is_empty() || topics.selects(key, event));
+            looked += 1;
+            if wanted && !run.push(batch.block(), index, behind) {
+                return run.finish();
+            }
+            run.run.to = behind;
+            if looked == max.scan {
+                return run.finish();
+            }
+        }
+        run.run.to = Place::Tail { pos: window.next(), seq: window.head() };
+        run.finish()
+    }
+
+    /// What is next in a page, up to the event before `end`.
+    pub(super) fn from_page(page: &Page, format: Format, index: usize, end: usize, seq: Seq, max: TurnMax) -> Self {
+        let mut run = Builder::new(Place::Page { index, seq }, format, max);
+        for at in index..end {
+            let behind = Place::Page { index: at + 1, seq: page.seq(at) };
+            if !run.push(&page.block, at, behind) {
+                break;
+            }
+            run.run.to = behind;
+        }
+        run.finish()
+    }
+}
+
+/// The positions a group may want, from `pos` on: the merged indexes of its topics; with patterns, every position.
+fn positions<'a>(
+    window: &Window,
+    topics: &'a Topics,
+    group: &'a Group,
+    pos: Pos,
+) -> Box<dyn Iterator<Item = Pos> + 'a> {
+    let names = group.selection.topics();
+    if !group.selection.patterns().is_empty() {
+        return Box::new((pos.0..window.next().0).map(Pos));
+    }
+    let from = |index: &'a std::collections::VecDeque<Pos>| {
+        let start = index.partition_point(|p| *p < pos);
+        index.range(start..).copied()
+    };
+    if let [name] = names {
+        return Box::new(from(topics.index(name)));
+    }
+    // A k-way merge: the heap holds the next position of each topic that has one.
+    let mut rest: Vec<_> = names.iter().map(|name| from(topics.index(name))).collect();
+    let mut heap: BinaryHeap<Reverse<(Pos, usize)>> =
+        rest.iter_mut().enumerate().filter_map(|(i, it)| it.next().map(|p| Reverse((p, i)))).collect();
+    let mut last = None;
+    Box::new(std::iter::from_fn(move || {
+        loop {
+            let Reverse((at, i)) = heap.pop()?;
+            heap.extend(rest[i].next().map(|p| Reverse((p, i))));
+            // An event of several topics stands in several indexes, and comes once.
+            if last != Some(at) {
+                last = Some(at);
+                return Some(at);
+            }
+        }
+    }))
+}
+
+/// Gathers frames, joining those that lie back to back.
+struct Builder {
+    run: Run,
+    format: Format,
+    max: TurnMax,
+    /// The block and extent of the slice that may still grow.
+    open: Option<(*const Block, usize, usize)>,
+}
+
+impl Builder {
+    fn new(from: Place, format: Format, max: TurnMax) -> Self {
+        Builder { run: Run::new(from), format, max, open: None }
+    }
+
+    /// Adds a frame, unless the turn is full. A turn has one frame at least, however large.
+    fn push(&mut self, block: &Block, index: usize, behind: Place) -> bool {
+        let (start, end) = block.extent(index, self.format);
+        let len = end - start;
+        if !self.run.frames.is_empty() && self.run.bytes + len > self.max.bytes {
+            return false;
+        }
+        match self.open {
+            Some((same, from, to)) if std::ptr::eq(same, block) && to == start => {
+                let last = self.run.slices.last_mut().expect("an open slice is the last one");
+                *last = block.bytes(self.format.form, from, end);
+                self.open = Some((same, from, end));
+            }
+            _ if self.run.slices.len() == self.max.slices => return false,
+            _ => {
+                self.run.slices.push(block.bytes(self.format.form, start, end));
+                self.open = Some((std::ptr::from_ref(block), start, end));
+            }
+        }
+        self.run.bytes += len;
+        self.run.frames.push(FrameEnd { end: self.run.bytes, behind });
+        true
+    }
+
+    fn finish(self) -> Run {
+        self.run
+    }
+}
+
+impl Run {
+    /// The whole frame at `index` of the run.
+    pub(super) fn frame(&self, index: usize) -> Bytes {
+        let end = self.frames[index].end;
+        let start = if index == 0 { 0 } else { self.frames[index - 1].end };
+        let mut before = 0;
+        for slice in &self.slices {
+            if start < before + slice.len() {
+                return slice.slice(start - before..end - before);
+            }
+            before += slice.len();
+        }
+        unreachable!("every frame lies in one slice");
+    }
+}

@@ -1,0 +1,115 @@
+//! The tail: the newest events in memory, already encoded. One a node; it gives every event its position.
+
+use crate::batch::Batch;
+use crate::block::Gauge;
+use crate::{Epoch, Event, Form, Format, Framing, Pos, Seq};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Fed with the engine's batches in order, answers with what the shards get. It decides what is still held: a batch says
+/// from which position on, and shards follow, so that all of them hold the same window.
+#[derive(Debug)]
+pub struct Tail {
+    epoch: Epoch,
+    bytes_max: usize,
+    next: Pos,
+    head: Seq,
+    /// First position and event bytes of each batch that is held, oldest first.
+    held: VecDeque<(Arc<Batch>, usize)>,
+    event_bytes: usize,
+    gauge: Gauge,
+}
+
+impl Tail {
+    /// An empty tail of the history `epoch`, whose newest stored event so far is `head`, holding at most `bytes_max` bytes
+    /// of events and frames, and the newest batch in any case.
+    pub fn new(epoch: Epoch, head: Seq, bytes_max: usize) -> Self {
+        Tail { epoch, bytes_max, next: Pos(0), head, held: VecDeque::new(), event_bytes: 0, gauge: Gauge::default() }
+    }
+
+    /// Appends one commit's events, which must not be empty, and returns the batch that every shard is handed.
+    pub fn append(&mut self, events: Vec<Arc<Event>>) -> Arc<Batch> {
+        let weight: usize = events.iter().map(|e| e.weight()).sum();
+        // Room is made first, so that the batch can say where the tail starts once it is in.
+        while self.event_bytes + self.gauge.get() + 2 * weight > self.bytes_max
+            && let Some((oldest, bytes)) = self.held.pop_front()
+        {
+            self.event_bytes -= bytes;
+            oldest.block().retire();
+        }
+        let start = self.held.front().map_or(self.next, |(oldest, _)| oldest.first);
+        let batch = Arc::new(Batch::new(self.epoch, self.next, start, self.head, events, self.gauge.clone()));
+        // The common form is encoded here, once, before any shard asks; the others wait until somebody wants them.
+        batch.block().extent(0, Format { form: Form::Sse, framing: Framing::Chunked });
+        self.event_bytes += weight;
+        self.next = batch.end();
+        self.head = batch.head;
+        self.held.push_back((batch.clone(), weight));
+        batch
+    }
+
+    /// Bytes of events and frames held now.
+    pub fn bytes(&self) -> usize {
+        self.event_bytes + self.gauge.get()
+    }
+
+    /// The newest stored event.
+    pub fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// How many events are held.
+    pub fn events(&self) -> usize {
+        self.held.front().map_or(0, |(oldest, _)| self.next.offset_from(oldest.first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Content, TopicName, UnixMillis};
+
+    fn events(seqs: &[Option<u64>], size: usize) -> Vec<Arc<Event>> {
+        let event = |seq: &Option<u64>| Event {
+            seq: seq.map(Seq),
+            time: UnixMillis(0),
+            topics: TopicName::new("t").unwrap().into(),
+            event_type: None,
+            content: Content::text(&"x".repeat(size)),
+        };
+        seqs.iter().map(|s| Arc::new(event(s))).collect()
+    }
+
+    #[test]
+    fn positions_are_dense_and_numbers_sparse() {
+        let mut tail = Tail::new(Epoch::from_random(1), Seq(10), 1 << 20);
+        let a = tail.append(events(&[Some(11), None, Some(20)], 1));
+        let b = tail.append(events(&[None], 1));
+        assert_eq!((a.first, a.end(), a.before, a.head), (Pos(0), Pos(3), Seq(10), Seq(20)));
+        assert_eq!((b.first, b.end(), b.before, b.head), (Pos(3), Pos(4), Seq(20), Seq(20)));
+        assert_eq!(a.pos_after(Seq(11)), Pos(1));
+        assert_eq!(a.pos_after(Seq(15)), Pos(1), "a memory-only event behind a number belongs to what follows");
+        assert_eq!(a.pos_after(Seq(20)), Pos(3));
+        assert_eq!(a.seq_before(0), Seq(10));
+        assert_eq!(a.seq_before(2), Seq(11));
+    }
+
+    #[test]
+    fn the_bound_drops_the_oldest_and_keeps_the_newest() {
+        let mut tail = Tail::new(Epoch::from_random(1), Seq(0), 64 * 1024);
+        let mut last = tail.append(events(&[Some(1)], 1));
+        for seq in 2..100 {
+            last = tail.append(events(&[Some(seq)], 4096));
+            assert!(tail.bytes() <= 64 * 1024, "{} at {seq}", tail.bytes());
+        }
+        assert!(last.start > Pos(80) && last.start < Pos(99), "{:?}", last.start);
+        let huge = tail.append(events(&[Some(100)], 1 << 20));
+        assert_eq!(huge.start, huge.first, "alone, but there");
+    }
+
+    #[test]
+    #[should_panic(expected = "only grows")]
+    fn a_number_that_goes_back_ends_the_process() {
+        Tail::new(Epoch::from_random(1), Seq(10), 1024).append(events(&[Some(10)], 1));
+    }
+}
