@@ -1,0 +1,195 @@
+//! The HTTP API: the route table, and what every answer has in common. Only here is it known what a status code is (invariant 7).
+//!
+//! The order of decisions: whose pages may read the answer (`cors`), whether the request is this machine's own (`local`), which
+//! route and method, and then the route's own: URL, grant, headers, body.
+
+mod admin;
+mod batch;
+mod body;
+pub(crate) mod codes;
+mod content;
+mod cors;
+mod html;
+mod local;
+mod negotiate;
+mod page;
+mod path;
+mod problem;
+mod publish;
+mod query;
+mod random;
+mod subscribe;
+mod upload;
+
+pub use admin::Admin;
+pub use body::ApiBody;
+pub use cors::BadOrigin;
+
+use crate::delivery::{Delivery, Publisher};
+use crate::demo::Demo;
+use crate::engine::Engine;
+use crate::idempotency::Idempotency;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use codes::Code;
+use cors::{Cors, Origin};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use path::Route;
+use problem::Problem;
+use random::Random;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use upload::{Budget, Upload};
+
+/// What the API is made of.
+pub struct ApiParts {
+    /// The table of limits.
+    pub limits: Arc<Limits>,
+    /// Where history is read.
+    pub engine: Arc<dyn Engine>,
+    /// The way in for events.
+    pub publisher: Publisher,
+    /// Where subscriptions are made.
+    pub delivery: Delivery,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Origins whose pages may use the server, beside those of this machine.
+    pub allowed_origins: Vec<String>,
+    /// The demo's clock, if it is served.
+    pub demo: Option<Demo>,
+}
+
+/// The HTTP API.
+pub struct Api {
+    limits: Arc<Limits>,
+    engine: Arc<dyn Engine>,
+    publisher: Publisher,
+    delivery: Delivery,
+    metrics: Metrics,
+    demo: Option<Demo>,
+    cors: Cors,
+    keys: Idempotency,
+    bodies: Budget,
+    random: Random,
+    is_draining: AtomicBool,
+}
+
+impl Api {
+    /// The API over its parts.
+    ///
+    /// # Errors
+    /// An allowed origin is none.
+    pub fn new(parts: ApiParts) -> Result<Self, BadOrigin> {
+        let ApiParts { limits, engine, publisher, delivery, metrics, allowed_origins, demo } = parts;
+        Ok(Api {
+            cors: Cors::new(&allowed_origins)?,
+            keys: Idempotency::new(&limits),
+            bodies: Budget::new(limits.bodies_bytes_max),
+            random: Random::new(fastrand::u64(..)),
+            is_draining: AtomicBool::new(false),
+            limits,
+            engine,
+            publisher,
+            delivery,
+            metrics,
+            demo,
+        })
+    }
+
+    /// From now on nothing new is published.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers a request. A subscription's answer goes on as its body.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<ApiBody>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (parts, body) = request.into_parts();
+        let mut upload = Upload::new(&parts.headers, body);
+        let origin = self.cors.origin(&parts.headers);
+        let route = Route::of(parts.uri.path(), self.demo.is_some());
+        let answer = self.answer(&parts, route, &origin, &mut upload).await;
+        let is_demo_stream = route == Some(Route::Demo) && is_read(&parts.method) && answer.is_ok();
+        let mut response = answer.unwrap_or_else(|problem| self.refuse(&problem));
+        // The demo's stream has the sketch's headers, to the letter.
+        if !is_demo_stream {
+            origin.put_on(response.headers_mut());
+        }
+        self.metrics.answered(response.status());
+        upload.discard(&self.limits).await;
+        response
+    }
+
+    async fn answer<B>(
+        &self,
+        parts: &Parts,
+        route: Option<Route<'_>>,
+        origin: &Origin,
+        upload: &mut Upload<B>,
+    ) -> Result<Response<ApiBody>, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        local::check(&parts.uri, &parts.headers)?;
+        // The demo's dates are for everybody's pages; nothing else is.
+        if route != Some(Route::Demo) {
+            origin.check(&parts.headers)?;
+        }
+        let route = route.ok_or_else(|| Problem::from(Code::NotFound))?;
+        if is_read(&parts.method) && !upload.is_empty() {
+            return Err(Code::BodyNotAllowed.into());
+        }
+        match (&parts.method, route) {
+            (&Method::OPTIONS, _) => Ok(preflight(route, origin)),
+            (&Method::GET | &Method::HEAD, Route::Home) => Ok(html::page()),
+            (&Method::GET | &Method::HEAD, Route::Topic(topic)) => subscribe::read(self, Some(topic), parts).await,
+            (&Method::GET | &Method::HEAD, Route::Events) => subscribe::read(self, None, parts).await,
+            (&Method::GET | &Method::HEAD, Route::Demo) => match &self.demo {
+                Some(demo) => Ok(demo.stream().await),
+                None => Err(Code::NotFound.into()),
+            },
+            (&Method::POST, Route::Topic(topic)) => publish::publish(self, topic, parts, upload).await,
+            (&Method::POST, Route::Events) => batch::publish(self, parts, upload).await,
+            _ => Err(Problem { allow: Some(route.methods()), ..Code::MethodNotAllowed.into() }),
+        }
+    }
+
+    /// The answer to a request that is refused: counted, and found again in the log by its id.
+    fn refuse(&self, problem: &Problem) -> Response<ApiBody> {
+        let (row, request_id) = (problem.code.row(), format!("{:016x}", self.random.next()));
+        self.metrics.refused(problem.code);
+        if row.status.is_server_error() {
+            tracing::warn!(code = row.name, request_id, detail = %problem.detail, "request failed");
+        } else {
+            tracing::debug!(code = row.name, request_id, detail = %problem.detail, "request refused");
+        }
+        problem.to_response(&request_id)
+    }
+
+    fn check_takes_publishes(&self) -> Result<(), Problem> {
+        if self.is_draining.load(Ordering::Relaxed) { Err(Code::Draining.into()) } else { Ok(()) }
+    }
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// What a path takes: for browsers that ask before they send, and for people.
+fn preflight(route: Route<'_>, origin: &Origin) -> Response<ApiBody> {
+    let mut response = Response::new(ApiBody::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static(route.methods()));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    origin.put_preflight_on(route.methods(), headers);
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! The server, put together: load, bind, say the addresses, run, drain under a deadline, say how it ended.
+
+use crate::accept;
+use crate::api::{Admin, Api, ApiParts};
+use crate::auth;
+use crate::config::Config;
+use crate::connection::{PendingGauge, Service};
+use crate::delivery::{Delivery, Publisher};
+use crate::demo::{self, Demo};
+use crate::engine::{Engine, MemoryEngine};
+use crate::files;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::stop::{self, Stopping};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// How long connections may take to finish once everything has been drained.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+/// How often the drain looks whether everybody has gone.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Why a server did not start. Each is one clear line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody else listens there.
+    #[error(
+        "{0} is in use by another process: stop that one, or choose another address with --listen or --admin-listen"
+    )]
+    AddressInUse(SocketAddr),
+    /// The address cannot be bound.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, #[source] io::Error),
+    /// A server without keys would stand open to the network.
+    #[error(
+        "{0} is not a loopback address, and this server has no keys: without them anybody who reaches it could publish. \
+         Listen on 127.0.0.1 or [::1]"
+    )]
+    NotLocal(SocketAddr),
+    /// An allowed origin that no browser would send.
+    #[error(
+        "{0:?} is not an origin: write it as a browser does, https://app.example or http://127.0.0.1:8080, without a path"
+    )]
+    BadOrigin(String),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// What a started server says of itself.
+#[derive(Debug)]
+pub struct Ready {
+    /// Where the API listens.
+    pub listen: Vec<SocketAddr>,
+    /// Where the admin listener is.
+    pub admin: SocketAddr,
+    /// Where the demo's page is, if it is served.
+    pub demo: Option<SocketAddr>,
+    /// What did not go as usual, a line each.
+    pub notes: Vec<String>,
+}
+
+impl Ready {
+    /// The addresses, the page, and a curl line to try.
+    pub fn lines(&self) -> Vec<String> {
+        let port = self.listen.first().map_or(0, SocketAddr::port);
+        let listen: Vec<String> = self.listen.iter().map(ToString::to_string).collect();
+        let mut lines = vec![format!("listening on {}, admin on {}", listen.join(" and "), self.admin)];
+        lines.push(format!("page        http://localhost:{port}/"));
+        if let Some(demo) = self.demo {
+            lines.push(format!("demo        http://{demo}/  (listens to http://localhost:{port}/stream)"));
+        }
+        lines.push(format!("listen      curl -N localhost:{port}/topics/news"));
+        lines.push(format!("publish     curl -d 'hello' localhost:{port}/topics/news"));
+        lines.push("events are kept in memory: a restart begins a new history".to_owned());
+        lines.extend(self.notes.iter().cloned());
+        lines
+    }
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Streams that were ended by the drain.
+    pub drained: usize,
+    /// Whether every stream and connection ended in time.
+    pub clean: bool,
+}
+
+/// Runs a server until `shutdown`, then drains it.
+///
+/// # Errors
+/// An address cannot be bound, or is not allowed; nothing was served then.
+pub async fn serve(
+    config: Config,
+    on_ready: impl FnOnce(&Ready),
+    shutdown: impl Future<Output = ()>,
+) -> Result<Ended, StartError> {
+    let mut limits = Limits::default();
+    files::fit(&mut limits);
+    let limits = Arc::new(limits);
+    let bound = Bound::new(&config).await?;
+    let (stop, stopping) = stop::channel();
+    let running = Running::start(&config, &limits, &bound, stopping)?;
+    let port = bound.listeners.first().map_or(0, |(addr, _)| addr.port());
+    let mut tasks = running.accept(bound, &limits, port, on_ready)?;
+    shutdown.await;
+    let ended = running.drain(&config, &limits).await;
+    stop.stop();
+    let closed = tokio::time::timeout(CLOSE_GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+    Ok(Ended { clean: ended.clean && closed.is_ok(), ..ended })
+}
+
+/// The listeners, before anything runs: a port that is in use is said before a thread is started.
+struct Bound {
+    listeners: Vec<(SocketAddr, TcpListener)>,
+    admin: (SocketAddr, TcpListener),
+    demo: Option<(SocketAddr, TcpListener)>,
+    notes: Vec<String>,
+}
+
+impl Bound {
+    async fn new(config: &Config) -> Result<Self, StartError> {
+        let (addresses, chosen) = config.addresses();
+        let mut notes = Vec::new();
+        let mut listeners = Vec::new();
+        for addr in addresses {
+            if !addr.ip().is_loopback() {
+                return Err(StartError::NotLocal(addr));
+            }
+            match bind(addr) {
+                Ok(bound) => listeners.push(bound),
+                // A machine without IPv6 is served on IPv4 alone, and told so once.
+                Err(StartError::Bind(addr, error)) if !chosen && addr.is_ipv6() && !listeners.is_empty() => {
+                    notes.push(format!("no IPv6 here ({error}): serving 127.0.0.1 alone"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if !config.admin_listen.ip().is_loopback() {
+            return Err(StartError::NotLocal(config.admin_listen));
+        }
+        let admin = bind(config.admin_listen)?;
+        let demo = match config.demo.then(|| bind(config.demo_listen)) {
+            Some(Ok(bound)) => Some(bound),
+            Some(Err(error)) => {
+                notes.push(format!("the demo's page is not served: {error}"));
+                None
+            }
+            None => None,
+        };
+        Ok(Bound { listeners, admin, demo, notes })
+    }
+}
+
+fn bind(addr: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
+    let listener = accept::bind(addr).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => StartError::AddressInUse(addr),
+        _ => StartError::Bind(addr, error),
+    })?;
+    // Port 0 asks the system for one: what is said is the one it gave.
+    let addr = listener.local_addr().map_err(|error| StartError::Bind(addr, error))?;
+    Ok((addr, listener))
+}
+
+/// Everything that runs.
+struct Running {
+    api: Arc<Api>,
+    delivery: Delivery,
+    admin: Admin,
+    pending: PendingGauge,
+    stopping: Stopping,
+}
+
+impl Running {
+    fn start(config: &Config, limits: &Arc<Limits>, bound: &Bound, stopping: Stopping) -> Result<Self, StartError> {
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new(fastrand::u64(..), limits));
+        let (delivery, publisher): (Delivery, Publisher) =
+            Delivery::start(&engine, limits).map_err(StartError::Thread)?;
+        let pending = PendingGauge::default();
+        let demo = config.demo.then(|| Demo::new(delivery.clone(), publisher.clone(), auth::local()));
+        let metrics = Metrics::new(delivery.clone(), demo.clone(), pending.clone());
+        let api = Api::new(ApiParts {
+            limits: limits.clone(),
+            engine,
+            publisher,
+            delivery: delivery.clone(),
+            metrics: metrics.clone(),
+            allowed_origins: config.allowed_origins.clone(),
+            demo,
+        })
+        .map_err(|bad| StartError::BadOrigin(bad.0))?;
+        let admin = Admin::new(delivery.clone(), metrics);
+        let _ = bound;
+        Ok(Running { api: Arc::new(api), delivery, admin, pending, stopping })
+    }
+
+    /// Starts to accept on every listener, and says so.
+    fn accept(
+        &self,
+        bound: Bound,
+        limits: &Limits,
+        port: u16,
+        on_ready: impl FnOnce(&Ready),
+    ) -> Result<JoinSet<()>, StartError> {
+        let ready = Ready {
+            listen: bound.listeners.iter().map(|(addr, _)| *addr).collect(),
+            admin: bound.admin.0,
+            demo: bound.demo.as_ref().map(|(addr, _)| *addr),
+            notes: bound.notes,
+        };
+        let service = Service {
+            api: self.api.clone(),
+            head_bytes_max: limits.head_bytes_max,
+            head_timeout: limits.head_timeout,
+            end_grace: limits.end_grace,
+            pending: self.pending.clone(),
+            stopping: self.stopping.clone(),
+        };
+        let room = Arc::new(Semaphore::new(limits.connections_max));
+        let mut tasks = JoinSet::new();
+        for (_, listener) in bound.listeners {
+            tasks.spawn(accept::run(listener, service.clone(), room.clone()));
+        }
+        if let Some((_, listener)) = bound.demo {
+            tasks.spawn(demo::serve_page(listener, port, self.stopping.clone()));
+        }
+        self.admin.start(bound.admin.1, self.stopping.clone()).map_err(StartError::Thread)?;
+        self.admin.ready();
+        on_ready(&ready);
+        Ok(tasks)
+    }
+
+    /// Says it is not ready, waits, refuses what is new, ends what is open over the spread.
+    async fn drain(&self, config: &Config, limits: &Limits) -> Ended {
+        self.admin.draining();
+        tokio::time::sleep(config.drain_delay).await;
+        self.api.drain();
+        self.delivery.refuse();
+        let drained = self.delivery.subscribers();
+        self.delivery.drain(config.drain_spread);
+        let deadline = Instant::now() + config.drain_spread + limits.end_grace * 2;
+        while self.delivery.subscribers() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        Ended { drained, clean: self.delivery.subscribers() == 0 }
+    }
+}

@@ -1,0 +1,56 @@
+//! What the operator says. Plain data; the binary fills it from flags and variables.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// The port of the API and the page.
+pub const PORT: u16 = 3200;
+/// The port of the admin listener.
+pub const ADMIN_PORT: u16 = 3201;
+/// The port of the demo's client page: another origin than the API's, on purpose.
+pub const DEMO_PORT: u16 = 5500;
+
+/// A server's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen. Empty: both loopback addresses on [`PORT`]; a machine without IPv6 has one of them.
+    pub listen: Vec<SocketAddr>,
+    /// Where health, readiness and metrics are served.
+    pub admin_listen: SocketAddr,
+    /// Whether `/stream` and the page on [`DEMO_PORT`] are served.
+    pub demo: bool,
+    /// Where the demo's page is served.
+    pub demo_listen: SocketAddr,
+    /// Origins of pages that may read and publish, beside those of this machine: `https://app.example`.
+    pub allowed_origins: Vec<String>,
+    /// How long to go on serving after `/readyz` says no, so that balancers look elsewhere first.
+    pub drain_delay: Duration,
+    /// Over how long streams are ended when the server stops.
+    pub drain_spread: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: Vec::new(),
+            admin_listen: (Ipv4Addr::LOCALHOST, ADMIN_PORT).into(),
+            demo: true,
+            demo_listen: (Ipv4Addr::LOCALHOST, DEMO_PORT).into(),
+            allowed_origins: Vec::new(),
+            // Local mode has no balancer in front of it, and a developer who presses Ctrl-C wants the prompt back.
+            drain_delay: Duration::ZERO,
+            drain_spread: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Config {
+    /// The addresses to bind, and whether the operator chose them (then each of them must be there).
+    pub(crate) fn addresses(&self) -> (Vec<SocketAddr>, bool) {
+        if self.listen.is_empty() {
+            (vec![(Ipv4Addr::LOCALHOST, PORT).into(), (Ipv6Addr::LOCALHOST, PORT).into()], false)
+        } else {
+            (self.listen.clone(), true)
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Every limit of the server, in one table, with the arithmetic that chose it. The reference page is made from it.
+//!
+//! Names end in their unit and bound: `…_bytes_max` is a number of bytes that is never exceeded. Durations bear their unit in
+//! their type. What must hold between limits is asserted when the program is compiled.
+
+use std::fmt;
+use std::time::Duration;
+use tidings_hub::{Epoch, Seq, ShardConfig, TopicName};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A limit's value, printed with its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A number of bytes.
+    Bytes(usize),
+    /// A number of things.
+    Count(usize),
+    /// A time.
+    Time(Duration),
+    /// A time that may be without end.
+    Age(Option<Duration>),
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The limit's name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: Value,
+    /// What it bounds, and how it was chosen.
+    pub meaning: &'static str,
+}
+
+/// One definition makes the struct, its values and the rows of the table, so that the three cannot differ.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident: $kind:ident = $value:expr;)+) => {
+        /// The server's limits. [`Limits::DEFAULT`] is the table; a test may set others.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[doc = $doc])+ pub $name: limits!(@type $kind),)+
+        }
+
+        impl Limits {
+            /// The table's values.
+            pub const DEFAULT: Limits = Limits { $($name: $value,)+ };
+
+            /// The table, in its order.
+            pub fn table(&self) -> Vec<Row> {
+                vec![$(Row {
+                    name: stringify!($name),
+                    value: Value::$kind(self.$name),
+                    meaning: concat!($($doc),+).trim_ascii(),
+                },)+]
+            }
+        }
+    };
+    (@type Bytes) => { usize };
+    (@type Count) => { usize };
+    (@type Time) => { Duration };
+    (@type Age) => { Option<Duration> };
+}
+
+limits! {
+    /// Data of one event. What a phone takes in one piece, and what a stalled reader may hold of a half-sent frame.
+    event_bytes_max: Bytes = MIB;
+    /// An event's type: it is a name in somebody's program.
+    event_type_bytes_max: Bytes = 256;
+    /// A content type without its parameters: twice the 127 of RFC 6838, and the slash.
+    content_type_bytes_max: Bytes = 255;
+    /// An idempotency key: a UUID has 36.
+    idempotency_key_bytes_max: Bytes = 256;
+    /// The body of a batch: eight of the largest events.
+    batch_bytes_max: Bytes = 8 * MIB;
+    /// Lines of a batch: at 100 bytes a line, a megabyte.
+    batch_lines_max: Count = 10_000;
+    /// Bodies being read or handled at once, over all connections: eight of the largest batches. Beyond it a body is refused.
+    bodies_bytes_max: Bytes = 64 * MIB;
+    /// The time a body may take to come: the largest event at 140 kbit/s.
+    body_timeout: Time = Duration::from_secs(60);
+    /// What is read and thrown away of a body that was refused, so that its sender gets to read why: two of the largest batches.
+    refused_body_bytes_max: Bytes = 16 * MIB;
+    /// The time that may take.
+    refused_body_timeout: Time = Duration::from_secs(5);
+    /// A request's line and headers: a topic of the greatest length, three bytes for each of its own, and as much again.
+    head_bytes_max: Bytes = 16 * KIB;
+    /// The time a request's head may take to come, and the time a connection may stay without a request.
+    head_timeout: Time = Duration::from_secs(30);
+    /// Connections at once, over all listeners; more wait in the kernel's queue. Up to 20 KB each, so 1.3 GB at the worst.
+    connections_max: Count = 65_536;
+    /// Subscriptions at once; more are answered with a stream that ends and says when to return. Below `connections_max`, so that
+    /// publishers still find a connection when the listeners fill up.
+    subscribers_max: Count = 60_000;
+    /// The newest events in memory with their encoded forms: a few seconds of a busy server, all that most returning clients need.
+    tail_bytes_max: Bytes = 64 * MIB;
+    /// Commits that wait to enter the tail; a publisher waits for room. Sixteen of the largest batches are twice the tail.
+    commits_queued_max: Count = 16;
+    /// Half-sent frames held after the tail let go of them; at the bound, the reader longest without progress is reset.
+    held_bytes_max: Bytes = 32 * MIB;
+    /// Bytes one subscription is offered in a turn: what a socket takes at once, and no more than others wait for.
+    turn_bytes_max: Bytes = 256 * KIB;
+    /// Slices one subscription is offered in a turn: writev takes 1,024.
+    turn_slices_max: Count = 1_024;
+    /// Positions a subscription with filters or patterns looks at in a turn: about 100 µs.
+    turn_scan_max: Count = 4_096;
+    /// Pages of history alive in a shard, encoded: a page each for 64 places that returning clients are at.
+    replay_bytes_max: Bytes = 64 * MIB;
+    /// Reads of history under way at once in a shard: enough to keep a disk busy.
+    fetches_max: Count = 16;
+    /// Events of one page of history, and the most `limit` may ask for.
+    page_events_max: Count = 1_000;
+    /// Data of one page of history; one event comes in any case.
+    page_bytes_max: Bytes = MIB;
+    /// Events looked at for one page of history: a millisecond or two. A page may be short, and says that there is more.
+    page_examined_max: Count = 10_000;
+    /// The most `last` may ask for: ten pages.
+    last_max: Count = 10_000;
+    /// The longest `wait`: below the 60 s after which common proxies give up on an answer that has not begun.
+    wait_max: Time = Duration::from_secs(55);
+    /// All events kept in memory, with their topics, until the log on disk comes. The oldest are dropped, and readers told.
+    history_bytes_max: Bytes = 256 * MIB;
+    /// Topics with kept events; an event of one more is refused.
+    topics_max: Count = 1_000_000;
+    /// Idempotency keys remembered; the oldest are forgotten first. At about 130 bytes each, 130 MB at the worst.
+    idempotency_keys_max: Count = 1_000_000;
+    /// How long an idempotency key is remembered: longer than any client goes on retrying.
+    idempotency_age: Time = Duration::from_secs(5 * 60);
+    /// Silence on a stream after which a heartbeat is sent: proxies cut at 30 to 60 s.
+    heartbeat: Time = Duration::from_secs(15);
+    /// Silence after which a heartbeat bears an id, so that a client of a quiet topic returns to a place that is still kept.
+    checkpoint_after: Time = Duration::from_secs(60);
+    /// The age at which a stream is ended, spread by a fifth to either side: for balancers that cut long ones without a word.
+    max_age: Age = None;
+    /// What an ending stream gets for its last bytes before it is cut.
+    end_grace: Time = SECOND;
+    /// The shortest time after which clients are told to return: below a second, a restart becomes a storm.
+    retry_min: Time = SECOND;
+    /// The longest: drawn for each client, so that those who were cut together do not return together.
+    retry_max: Time = Duration::from_secs(3);
+}
+
+impl Limits {
+    /// What a shard is told of them. Seeds are arguments: a simulation repeats bit for bit.
+    pub fn shard_config(&self, epoch: Epoch, head: Seq, rng_seed: u64, hash_seed: u64) -> ShardConfig {
+        ShardConfig {
+            epoch,
+            head,
+            rng_seed,
+            hash_seed,
+            turn_bytes_max: self.turn_bytes_max,
+            turn_slices_max: self.turn_slices_max,
+            turn_scan_max: self.turn_scan_max,
+            held_bytes_max: self.held_bytes_max,
+            replay_bytes_max: self.replay_bytes_max,
+            fetches_max: self.fetches_max,
+            page_events_max: self.page_events_max,
+            page_bytes_max: self.page_bytes_max,
+            heartbeat: self.heartbeat,
+            checkpoint_after: self.checkpoint_after,
+            max_age: self.max_age,
+            end_grace: self.end_grace,
+            retry_min: self.retry_min,
+            retry_max: self.retry_max,
+        }
+    }
+
+    /// Event bytes in memory at the worst, connections and keys aside: what the big buffers add up to with one shard.
+    pub const fn buffers_bytes(&self) -> usize {
+        self.history_bytes_max
+            + self.tail_bytes_max
+            + self.commits_queued_max * self.batch_bytes_max
+            + self.held_bytes_max
+            + self.replay_bytes_max
+            + self.bodies_bytes_max
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits::DEFAULT
+    }
+}
+
+// What must hold between limits, whatever is changed above.
+const _: () = {
+    const L: Limits = Limits::DEFAULT;
+    assert!(L.turn_bytes_max <= L.tail_bytes_max / 2, "a turn must not outrun the tail it reads");
+    assert!(L.turn_slices_max <= 1024, "writev takes no more");
+    assert!(L.event_bytes_max * 2 <= L.batch_bytes_max, "the largest event in base64 fits a batch");
+    assert!(L.batch_bytes_max <= L.tail_bytes_max / 2, "a batch fits the tail beside another");
+    assert!(L.batch_bytes_max <= L.bodies_bytes_max, "a batch can be read at all");
+    assert!(L.fetches_max * L.page_bytes_max <= L.replay_bytes_max, "every read under way has room for its page");
+    assert!(L.page_examined_max >= L.page_events_max, "a page without a filter fills");
+    assert!(3 * TopicName::BYTES_MAX <= L.head_bytes_max / 2, "the longest topic, percent-encoded, fits a head");
+    assert!(L.subscribers_max < L.connections_max, "publishers find a connection when the listeners fill up");
+    assert!(L.event_type_bytes_max < L.head_bytes_max && L.idempotency_key_bytes_max < L.head_bytes_max);
+    assert!(L.heartbeat.as_millis() < L.checkpoint_after.as_millis(), "a checkpoint is a heartbeat");
+    assert!(L.retry_min.as_millis() >= 1_000, "a shorter retry is a storm");
+    assert!(L.retry_min.as_millis() < L.retry_max.as_millis(), "there is something to draw");
+    assert!(L.wait_max.as_secs() < 60, "proxies give up after 60 s without an answer");
+    assert!(L.buffers_bytes() == 608 * MIB, "the sum is written down: 256 + 64 + 128 + 32 + 64 + 64 MiB");
+};
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Value::Bytes(bytes) if bytes >= MIB && bytes % MIB == 0 => write!(f, "{} MiB", bytes / MIB),
+            Value::Bytes(bytes) if bytes >= KIB && bytes % KIB == 0 => write!(f, "{} KiB", bytes / KIB),
+            Value::Bytes(bytes) => write!(f, "{bytes} bytes"),
+            Value::Count(count) => f.write_str(&grouped(count)),
+            Value::Time(time) | Value::Age(Some(time)) if time.subsec_millis() != 0 => {
+                write!(f, "{} ms", time.as_millis())
+            }
+            Value::Time(time) | Value::Age(Some(time)) => write!(f, "{} s", time.as_secs()),
+            Value::Age(None) => f.write_str("none"),
+        }
+    }
+}
+
+/// `1,000,000`.
+fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_bear_their_units() {
+        let cases = [
+            (Value::Bytes(MIB), "1 MiB"),
+            (Value::Bytes(16 * KIB), "16 KiB"),
+            (Value::Bytes(255), "255 bytes"),
+            (Value::Bytes(MIB + 1), "1048577 bytes"),
+            (Value::Count(999), "999"),
+            (Value::Count(1_024), "1,024"),
+            (Value::Count(1_000_000), "1,000,000"),
+            (Value::Time(Duration::from_millis(1_500)), "1500 ms"),
+            (Value::Time(Duration::from_secs(15)), "15 s"),
+            (Value::Age(None), "none"),
+        ];
+        for (value, expect) in cases {
+            assert_eq!(value.to_string(), expect);
+        }
+    }
+
+    #[test]
+    fn every_name_says_its_unit_and_every_row_its_meaning() {
+        for row in Limits::DEFAULT.table() {
+            let named = match row.value {
+                Value::Bytes(_) => row.name.ends_with("_bytes_max"),
+                Value::Count(_) => row.name.ends_with("_max") && !row.name.ends_with("_bytes_max"),
+                Value::Time(_) | Value::Age(_) => !row.name.contains("bytes"),
+            };
+            assert!(named, "{}", row.name);
+            assert!(row.meaning.ends_with('.') && row.meaning.len() > 10, "{}: {}", row.name, row.meaning);
+        }
+    }
+
+    #[test]
+    fn a_shard_is_told_the_tables_values() {
+        let limits = Limits { turn_bytes_max: 7, max_age: Some(SECOND), ..Limits::DEFAULT };
+        let config = limits.shard_config(Epoch::from_random(1), Seq(2), 3, 4);
+        assert_eq!((config.head, config.rng_seed, config.hash_seed), (Seq(2), 3, 4));
+        assert_eq!((config.turn_bytes_max, config.max_age), (7, Some(SECOND)));
+    }
+}
