@@ -1,0 +1,105 @@
+//! `tidings serve`: run the server until a signal ends it.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+
+use clap::builder::BoolishValueParser;
+use tidings_server::{Config, Ready, StartError};
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::{Exit, Failure, Outcome, say};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Address to listen on; may be repeated [default: 127.0.0.1:3200 and [::1]:3200]
+    #[arg(long, value_name = "ADDR", env = "TIDINGS_LISTEN", value_delimiter = ',', value_parser = address)]
+    listen: Vec<SocketAddr>,
+
+    /// Address for health checks and metrics [default: 127.0.0.1:3201]
+    #[arg(long, value_name = "ADDR", env = "TIDINGS_ADMIN_LISTEN", value_parser = address)]
+    admin_listen: Option<SocketAddr>,
+
+    /// Serve neither the clock on /stream nor its page on 127.0.0.1:5500
+    #[arg(long, env = "TIDINGS_NO_DEMO", value_parser = BoolishValueParser::new())]
+    no_demo: bool,
+
+    /// Origin whose pages may read and publish, such as http://localhost:8080; may be repeated
+    #[arg(long, value_name = "ORIGIN", env = "TIDINGS_ALLOWED_ORIGIN", value_delimiter = ',')]
+    allowed_origin: Vec<String>,
+}
+
+impl Args {
+    fn into_config(self) -> Config {
+        let defaults = Config::default();
+        Config {
+            listen: self.listen,
+            admin_listen: self.admin_listen.unwrap_or(defaults.admin_listen),
+            demo: !self.no_demo,
+            allowed_origins: self.allowed_origin,
+            ..defaults
+        }
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an address is an IP address and a port, such as 127.0.0.1:3200 or [::1]:3200")
+}
+
+/// Starts the server, says where it listens, and waits for its end.
+pub(crate) fn run(args: Args) -> Outcome {
+    let failed = |error| Failure::new(Exit::Failed, format_args!("the server cannot start: {error}"));
+    // TIDINGS_LOG takes the words of tracing's filters, such as `debug` or `tidings_server=trace`.
+    let filter = EnvFilter::try_from_env("TIDINGS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    let ended = runtime.block_on(async {
+        let signal = shutdown_signal().map_err(failed)?;
+        tidings_server::serve(args.into_config(), print_ready, signal).await.map_err(|error| refusal(&error))
+    })?;
+    let how = if ended.clean { "" } else { ", not all of them in time" };
+    say(format_args!("stopped; {} streams were ended{how}", ended.drained));
+    Ok(())
+}
+
+/// The addresses go to standard output at once: scripts wait for them. Nobody reading them is no reason to stop.
+fn print_ready(ready: &Ready) {
+    let mut stdout = io::stdout().lock();
+    for line in ready.lines() {
+        let _ = writeln!(stdout, "{line}");
+    }
+    let _ = stdout.flush();
+}
+
+fn refusal(error: &StartError) -> Failure {
+    let exit = match error {
+        StartError::AddressInUse(_) => Exit::AddressInUse,
+        StartError::NotLocal(_) | StartError::BadOrigin(_) => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error)
+}
+
+/// Ends with the first Ctrl-C or SIGTERM. Both are caught from here on, so that none is lost while the server starts.
+#[cfg(unix)]
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ends with the first Ctrl-C.
+#[cfg(not(unix))]
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // An error means that nobody can interrupt the program this way; then it runs on.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
