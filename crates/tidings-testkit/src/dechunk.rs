@@ -1,6 +1,7 @@
-//! HTTP/1.1 chunks, read strictly: only what RFC 9112 section 7.1 allows, and of that only what a server of ours writes.
+//! HTTP/1.1 chunks, read strictly: only what RFC 9112 section 7.1 allows, and of that only what the hub and hyper write.
 
-/// Takes a chunked body in any pieces. No extension, no trailer, lower-case sizes: more would be somebody else's framing.
+/// Takes a chunked body in any pieces. No extension, no trailer, no leading zero: more would be somebody else's framing. Sizes are
+/// lower-case (the hub's) or upper-case (hyper's).
 #[derive(Debug, Default)]
 pub struct Dechunker {
     state: State,
@@ -43,7 +44,7 @@ impl Dechunker {
     }
 
     fn step(&self, byte: u8) -> Result<State, String> {
-        let digit = char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase()).map(u64::from);
+        let digit = char::from(byte).to_digit(16).map(u64::from);
         match (&self.state, byte, digit) {
             (State::Start, _, Some(digit)) => Ok(State::Size(digit)),
             (State::Size(0), _, Some(_)) => Err("a chunk's size has a leading zero".into()),
@@ -88,12 +89,13 @@ mod tests {
     #[test]
     fn strict() {
         check(b"3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n", Ok("abc0123456789abcdef"));
+        check(b"A\r\n0123456789\r\na\r\n0123456789", Ok("01234567890123456789"));
         check(b"3\r\nab", Ok("ab"));
         for bad in [
             &b"3\nabc\r\n"[..],
             b"3\r\nabcd",
             b"03\r\nabc",
-            b"A\r\n",
+            b"0x3\r\nabc",
             b"3;x\r\n",
             b"\r\n",
             b"0\r\nx: y\r\n\r\n",

@@ -148,25 +148,45 @@ impl FakeEngine {
     pub fn append(&mut self, drafts: &[Draft], time: UnixMillis) {
         assert!(!drafts.is_empty(), "a commit has an event");
         for draft in drafts {
-            let place = self.records.len();
-            let seq = draft.durable.then(|| {
-                let seq = self.next_seq + self.rng.u64(0..self.step_max);
-                self.next_seq = seq + 1;
-                self.stored.push((seq, place));
-                Seq(seq)
-            });
             let topics = draft.topics.iter().map(|t| TopicName::new(t).expect("a test names topics that are some"));
+            let topics = Topics::new(topics.collect()).expect("a test names 1 to 16 different topics");
             let event_type = draft.event_type.as_ref().map(|t| EventType::new(t).expect("a test names types"));
-            let event = Event {
-                seq,
-                time,
-                topics: Topics::new(topics.collect()).expect("a test names 1 to 16 different topics"),
-                event_type,
-                content: draft.content(place),
-            };
-            self.records.push(Record { event: Arc::new(event), dropped_at: None });
+            let content = draft.content(self.records.len());
+            self.record(topics, event_type, content, draft.durable, time);
         }
         self.commits.push_back(drafts.len());
+    }
+
+    /// Commits one stored event of any content, and answers its number.
+    pub fn append_content(
+        &mut self,
+        topics: Topics,
+        event_type: Option<EventType>,
+        content: Content,
+        time: UnixMillis,
+    ) -> Seq {
+        self.record(topics, event_type, content, true, time);
+        self.commits.push_back(1);
+        self.head()
+    }
+
+    fn record(
+        &mut self,
+        topics: Topics,
+        event_type: Option<EventType>,
+        content: Content,
+        durable: bool,
+        time: UnixMillis,
+    ) {
+        let place = self.records.len();
+        let seq = durable.then(|| {
+            let seq = self.next_seq + self.rng.u64(0..self.step_max);
+            self.next_seq = seq + 1;
+            self.stored.push((seq, place));
+            Seq(seq)
+        });
+        let event = Event { seq, time, topics, event_type, content };
+        self.records.push(Record { event: Arc::new(event), dropped_at: None });
     }
 
     /// The next commit for the tail. It may be merged with those behind it, as a pump does that is late.

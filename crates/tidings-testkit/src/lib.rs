@@ -4,15 +4,21 @@
 //!   virtual time. Given a seed, a run repeats bit for bit.
 //! - [`Model`]: the same as a `Vec` of everything that was published. The world compares after every step what each
 //!   subscription received with what its selection wants.
+//! - [`conformance`]: what every transport must do, one suite for all of them; [`Piecewise`] is the hub as such a transport, over
+//!   pipes that take a few bytes a call.
+//! - [`Probe`]: HTTP/1.1 byte by byte over a socket, with deadlines.
 //!
 //! What fails panics, with the seed: a test needs no more than to drive.
 
+pub mod conformance;
 mod dechunk;
 mod engine;
 mod lane;
 mod listener;
 mod model;
+mod piecewise;
 mod pipe;
+mod probe;
 mod seen;
 mod wish;
 mod world;
@@ -21,7 +27,9 @@ pub use dechunk::Dechunker;
 pub use engine::{Draft, FakeEngine, Record};
 pub use listener::{GapTold, Heard, Listener, Told};
 pub use model::{Model, ReadDone, View};
+pub use piecewise::Piecewise;
 pub use pipe::Pipe;
+pub use probe::{Answer, Probe, Received};
 pub use seen::Seen;
 pub use wish::Wish;
 pub use world::{SubKey, World, WorldConfig, shard_config};

@@ -1,0 +1,18 @@
+//! The transports' suite on a whole server, over sockets: what the hub says must arrive through the API, hyper and the kernel.
+
+mod served;
+
+use served::{Http, Served};
+use tidings_testkit::conformance;
+
+/// hyper's own chunks.
+#[test]
+fn http_1_1() {
+    conformance::run(|| Box::new(Served::start(Http::V1_1)));
+}
+
+/// No chunks at all: the body ends with the connection.
+#[test]
+fn http_1_0() {
+    conformance::run(|| Box::new(Served::start(Http::V1_0)));
+}
