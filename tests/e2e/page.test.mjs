@@ -9,7 +9,7 @@ import { storedData, topicPath } from './lib/pages.mjs';
 import { Publisher } from './lib/publisher.mjs';
 import { Server } from './lib/server.mjs';
 import { serveHtml } from './lib/site.mjs';
-import { until } from './lib/until.mjs';
+import { until, within } from './lib/until.mjs';
 
 /** A picture of one red pixel. */
 const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC', 'base64');
@@ -181,14 +181,17 @@ test('a page of another origin of this machine may publish and listen, with cred
   const page = await browser.newPage();
   t.after(() => page.close());
   await page.goto(site.url);
-  const seen = await page.evaluate(usePushServer, `http://localhost:${server.port}/topics/page/app`);
+  const seen = await within('the page', page.evaluate(usePushServer, `http://localhost:${server.port}/topics/page/app`));
   assert.deepEqual(seen, { status: 200, again: { duplicate: true }, event: 'note: {"a":1}', refused: 'invalid_topic' });
 });
 
 /** Runs in the page: what an application does. */
 async function usePushServer(url) {
   const source = new EventSource(url, { withCredentials: true });
-  await new Promise((resolve) => (source.onopen = resolve));
+  await new Promise((resolve, reject) => {
+    source.onopen = resolve;
+    source.onerror = () => reject(new Error('the stream did not open'));
+  });
   const event = new Promise((resolve) => source.addEventListener('note', ({ type, data }) => resolve(`${type}: ${data}`)));
   const headers = { 'content-type': 'application/json', 'event-type': 'note', 'idempotency-key': 'a key' };
   const post = (to) => fetch(to, { method: 'POST', credentials: 'include', headers, body: '{"a":1}' });

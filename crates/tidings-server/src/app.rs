@@ -101,7 +101,7 @@ pub async fn serve(
     on_ready: impl FnOnce(&Ready),
     shutdown: impl Future<Output = ()>,
 ) -> Result<Ended, StartError> {
-    let mut limits = Limits::default();
+    let mut limits = Limits { max_age: config.max_age, ..Limits::default() };
     files::fit(&mut limits);
     let limits = Arc::new(limits);
     let bound = Bound::new(&config).await?;

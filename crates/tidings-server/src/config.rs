@@ -23,6 +23,9 @@ pub struct Config {
     pub demo_listen: SocketAddr,
     /// Origins of pages that may read and publish, beside those of this machine: `https://app.example`.
     pub allowed_origins: Vec<String>,
+    /// The age at which a stream is ended, spread by a fifth to either side: for balancers that cut long ones without a word.
+    /// None is no limit.
+    pub max_age: Option<Duration>,
     /// How long to go on serving after `/readyz` says no, so that balancers look elsewhere first.
     pub drain_delay: Duration,
     /// Over how long streams are ended when the server stops.
@@ -37,6 +40,7 @@ impl Default for Config {
             demo: true,
             demo_listen: (Ipv4Addr::LOCALHOST, DEMO_PORT).into(),
             allowed_origins: Vec::new(),
+            max_age: None,
             // Local mode has no balancer in front of it, and a developer who presses Ctrl-C wants the prompt back.
             drain_delay: Duration::ZERO,
             drain_spread: Duration::from_millis(500),

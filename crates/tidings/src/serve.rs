@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use tidings_server::{Config, Ready, StartError};
@@ -26,6 +27,10 @@ pub(crate) struct Args {
     /// Origin whose pages may read and publish, such as http://localhost:8080; may be repeated
     #[arg(long, value_name = "ORIGIN", env = "TIDINGS_ALLOWED_ORIGIN", value_delimiter = ',')]
     allowed_origin: Vec<String>,
+
+    /// End each stream at this age, such as 30m, a fifth sooner or later; its client goes on at once [default: none]
+    #[arg(long, value_name = "TIME", env = "TIDINGS_MAX_AGE", value_parser = time)]
+    max_age: Option<Duration>,
 }
 
 impl Args {
@@ -36,6 +41,7 @@ impl Args {
             admin_listen: self.admin_listen.unwrap_or(defaults.admin_listen),
             demo: !self.no_demo,
             allowed_origins: self.allowed_origin,
+            max_age: self.max_age,
             ..defaults
         }
     }
@@ -43,6 +49,20 @@ impl Args {
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "an address is an IP address and a port, such as 127.0.0.1:3200 or [::1]:3200")
+}
+
+/// A time with its unit. Below a second, streams would do little but end.
+fn time(text: &str) -> Result<Duration, &'static str> {
+    const HELP: &str = "a time has a unit and is at least a second: 90s, 30m or 2h";
+    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err(HELP),
+    };
+    let number: u64 = number.parse().map_err(|_| HELP)?;
+    number.checked_mul(seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or(HELP)
 }
 
 /// Starts the server, says where it listens, and waits for its end.
@@ -102,4 +122,19 @@ fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
             std::future::pending::<()>().await;
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_bears_its_unit() {
+        for (text, seconds) in [("90s", 90), ("30m", 1_800), ("2h", 7_200)] {
+            assert_eq!(time(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "30", "s", "0s", "-1s", "1.5h", "1d", "99999999999999999999h", "18446744073709551615h"] {
+            assert!(time(bad).is_err(), "{bad}");
+        }
+    }
 }

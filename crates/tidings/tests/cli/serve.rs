@@ -193,3 +193,23 @@ fn it_says_what_to_try_and_ends_cleanly() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert!(ended.stderr.lines().last().unwrap().starts_with("stopped; 0 streams"), "{}", ended.stderr);
 }
+
+#[test]
+fn an_aged_stream_says_so_and_its_listener_goes_on() {
+    let served = Served::with(&["--listen", "127.0.0.1:0", "--no-demo", "--max-age", "1s"]);
+    let mut listener = Listener::start(&["aging", "--json", "--url", &served.url()]);
+    assert_eq!(listener.json()["control"], "tidings.open");
+    let end = listener.json();
+    assert_eq!((&end["control"], &end["data"]["reason"]), (&"tidings.end".into(), &"max_age".into()));
+    // While it is away.
+    let id = publish(&served, "aging", "missed by nobody");
+    loop {
+        let line = listener.json();
+        if line["data"] == "missed by nobody" {
+            assert_eq!(line["id"], *id);
+            break;
+        }
+        assert_ne!(line["control"], "tidings.gap");
+    }
+    assert_eq!(listener.stop().code, 0);
+}
