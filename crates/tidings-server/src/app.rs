@@ -103,6 +103,8 @@ pub async fn serve(
 ) -> Result<Ended, StartError> {
     let mut limits = Limits { max_age: config.max_age, ..Limits::default() };
     files::fit(&mut limits);
+    limits.subscribers_max =
+        config.subscribers_max.map_or(limits.subscribers_max, |max| max.min(limits.subscribers_max));
     let limits = Arc::new(limits);
     let bound = Bound::new(&config).await?;
     let (stop, stopping) = stop::channel();

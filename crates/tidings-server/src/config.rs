@@ -23,6 +23,9 @@ pub struct Config {
     pub demo_listen: SocketAddr,
     /// Origins of pages that may read and publish, beside those of this machine: `https://app.example`.
     pub allowed_origins: Vec<String>,
+    /// The most subscriptions at once, if fewer than there are files for. More are answered with a stream that ends at once and
+    /// says when to return.
+    pub subscribers_max: Option<usize>,
     /// The age at which a stream is ended, spread by a fifth to either side: for balancers that cut long ones without a word.
     /// None is no limit.
     pub max_age: Option<Duration>,
@@ -40,6 +43,7 @@ impl Default for Config {
             demo: true,
             demo_listen: (Ipv4Addr::LOCALHOST, DEMO_PORT).into(),
             allowed_origins: Vec::new(),
+            subscribers_max: None,
             max_age: None,
             // Local mode has no balancer in front of it, and a developer who presses Ctrl-C wants the prompt back.
             drain_delay: Duration::ZERO,

@@ -28,6 +28,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ORIGIN", env = "TIDINGS_ALLOWED_ORIGIN", value_delimiter = ',')]
     allowed_origin: Vec<String>,
 
+    /// Take so many subscriptions at most; further ones are told when to return [default: as many as there are files for]
+    #[arg(long, value_name = "N", env = "TIDINGS_SUBSCRIBERS_MAX")]
+    subscribers_max: Option<usize>,
+
     /// End each stream at this age, such as 30m, a fifth sooner or later; its client goes on at once [default: none]
     #[arg(long, value_name = "TIME", env = "TIDINGS_MAX_AGE", value_parser = time)]
     max_age: Option<Duration>,
@@ -41,6 +45,7 @@ impl Args {
             admin_listen: self.admin_listen.unwrap_or(defaults.admin_listen),
             demo: !self.no_demo,
             allowed_origins: self.allowed_origin,
+            subscribers_max: self.subscribers_max,
             max_age: self.max_age,
             ..defaults
         }

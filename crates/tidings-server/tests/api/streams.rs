@@ -1,6 +1,7 @@
 //! `GET` as a stream: forms, headers, where it starts, what no id changes, and how it ends.
 
 use super::server::Server;
+use tidings_server::Config;
 
 /// The status line and headers of a stream, in lower case.
 async fn head(server: &Server, target: &str, headers: &[(&str, &str)]) -> String {
@@ -154,4 +155,32 @@ async fn a_server_that_stops_ends_its_streams_and_says_so() {
     assert!(seen.ends_with("0\r\n\r\n"), "at an event's end, and properly: {seen}");
     assert!(ended.clean, "{ended:?}");
     assert!(tokio::net::TcpStream::connect(addr).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn one_stream_too_many_is_told_when_to_return() {
+    let config = Config { demo: false, subscribers_max: Some(1), ..Config::default() };
+    let server = Server::start_with(config).await;
+    let mut first = server.listen("/topics/t", &[]).await;
+    first.until("event: tidings.open").await;
+    let refused = server.listen("/topics/t", &[]).await.rest().await;
+    assert!(refused.starts_with("HTTP/1.1 200 OK\r\n"), "an EventSource never returns after another status: {refused}");
+    let (_, body) = refused.split_once("retry: ").expect("it says when");
+    let retry: u64 = body.split('\n').next().and_then(|ms| ms.parse().ok()).expect("a number");
+    assert!((30_000..=90_000).contains(&retry), "{retry}");
+    assert!(body.contains("event: tidings.end\ndata: {\"reason\":\"overload\""), "{refused}");
+    assert_eq!(server.metric("tidings_requests_refused_total{code=\"overloaded\"}").await, 1);
+    server.publish("t", "the first goes on").await;
+    first.until("data: the first goes on\n\n").await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_leaves_nothing_in_its_shard() {
+    let server = Server::start().await;
+    let mut stream = server.listen("/topics/gone", &[]).await;
+    stream.until("event: tidings.open").await;
+    while server.metric("tidings_subscriber_groups").await != 1 {}
+    drop(stream);
+    let left = async { while server.metric("tidings_subscriber_groups").await != 0 {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), left).await.expect("its group goes with it");
 }
