@@ -16,6 +16,8 @@ pub struct Batch {
     pub before: Seq,
     /// The newest stored event up to and including this batch.
     pub head: Seq,
+    /// Whether one of its events may expire. The others are sent without a look at the time.
+    pub(crate) has_expiring: bool,
     block: Block,
     runs: Box<[TopicRun]>,
 }
@@ -52,12 +54,13 @@ impl Batch {
                 head = seq;
             }
         }
+        let has_expiring = events.iter().any(|event| event.expires.is_some());
         let layout = layout.into_values().flatten().collect();
         let runs = by_topic
             .into_iter()
             .map(|(topic, events)| TopicRun { topic: topic.clone(), events: events.into() })
             .collect();
-        Batch { first, start, before, head, block: Block::new(epoch, events, layout, gauge), runs }
+        Batch { first, start, before, head, has_expiring, block: Block::new(epoch, events, layout, gauge), runs }
     }
 
     /// The events, in order.
@@ -68,6 +71,12 @@ impl Batch {
     /// The position behind the last event.
     pub fn end(&self) -> Pos {
         self.first.plus(self.events().len())
+    }
+
+    /// Whether one of its events is of this topic.
+    pub(crate) fn has_event_of(&self, topic: &TopicName) -> bool {
+        // Runs stand in the order of their topics.
+        self.runs.binary_search_by(|run| run.topic.cmp(topic)).is_ok()
     }
 
     pub(crate) fn block(&self) -> &Block {

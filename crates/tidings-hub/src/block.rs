@@ -144,6 +144,7 @@ fn encode(epoch: Epoch, events: &[Arc<Event>], layout: &[u32], form: Form) -> En
             head,
         };
     }
+    assert!(spans.iter().all(|span| span.len > 0), "the layout has every event");
     Encoded { bytes: bytes.into(), spans: spans.into() }
 }
 
@@ -191,6 +192,7 @@ mod tests {
             topics: TopicName::new("t").unwrap().into(),
             event_type: None,
             content: Content::text(data),
+            expires: None,
         })
     }
 

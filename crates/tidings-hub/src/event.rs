@@ -16,6 +16,8 @@ pub struct Event {
     pub event_type: Option<EventType>,
     /// Its data.
     pub content: Content,
+    /// From when on it is worthless, if the publisher said so: then nobody who is behind is given it any more, and nobody is told.
+    pub expires: Option<UnixMillis>,
 }
 
 impl Event {
@@ -27,6 +29,11 @@ impl Event {
     /// The type's text, `message` where none was given.
     pub fn type_str(&self) -> &str {
         self.event_type.as_ref().map_or("message", EventType::as_str)
+    }
+
+    /// Whether its publisher wants it given to nobody from this time on.
+    pub fn is_expired(&self, now: UnixMillis) -> bool {
+        self.expires.is_some_and(|at| at <= now)
     }
 
     /// Bytes this event holds in memory, near enough for a bound: its content, its names, and the struct itself.

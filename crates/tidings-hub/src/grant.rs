@@ -32,17 +32,23 @@ pub struct Grant {
     subject: Box<str>,
     publish: Scope,
     subscribe: Scope,
+    delete: bool,
 }
 
 impl Grant {
     /// What an anonymous caller of a server in local mode may do: everything.
     pub fn local() -> Self {
-        Grant::new("local", Scope::everything(), Scope::everything())
+        Grant::new("local", Scope::everything(), Scope::everything()).with_delete()
     }
 
     /// A grant for `subject` (the token's, for idempotency keys and logs).
     pub fn new(subject: &str, publish: Scope, subscribe: Scope) -> Self {
-        Grant { subject: subject.into(), publish, subscribe }
+        Grant { subject: subject.into(), publish, subscribe, delete: false }
+    }
+
+    /// The same, and the history of every topic it may publish to may be dropped too.
+    pub fn with_delete(self) -> Self {
+        Grant { delete: true, ..self }
     }
 
     /// Who it was given to. Idempotency keys are scoped to it.
@@ -53,6 +59,11 @@ impl Grant {
     /// Whether events may be published to the topic. The server's own topics are nobody's.
     pub fn may_publish(&self, topic: &TopicName) -> bool {
         !topic.is_reserved() && self.publish.covers(topic)
+    }
+
+    /// Whether the topic's history may be dropped. What nobody but the server may publish, nobody but the server drops.
+    pub fn may_delete(&self, topic: &TopicName) -> bool {
+        self.delete && self.may_publish(topic)
     }
 
     /// Whether the topic's events may be read.

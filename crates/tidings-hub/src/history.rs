@@ -19,12 +19,12 @@ pub struct Read {
 /// Where a read starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadFrom {
-    /// Behind a position. Drops up to `told` have been reported already and make no gap.
+    /// Behind a position. Drops up to the version `told` have been reported already and make no gap.
     After {
         /// The position.
         seq: Seq,
-        /// What the reader knows to be dropped.
-        told: Seq,
+        /// A [`History::drops`] of this process, or [`ReadFrom::NONE_TOLD`], or [`ReadFrom::ALL_TOLD`].
+        told: u64,
     },
     /// At the first event of this time or later.
     Since(UnixMillis),
@@ -35,6 +35,13 @@ pub enum ReadFrom {
         /// Events up to here have been read.
         after: Seq,
     },
+}
+
+impl ReadFrom {
+    /// The version before every drop: nothing has been told.
+    pub const NONE_TOLD: u64 = 0;
+    /// No version is beyond it: who asks with it asks about no drop at all.
+    pub const ALL_TOLD: u64 = u64::MAX;
 }
 
 /// The engine's answer: a page of events in order.
@@ -48,10 +55,15 @@ pub struct History {
     pub next: Seq,
     /// Whether there was more to look at when the page was full.
     pub more: bool,
-    /// Whether an event of the selection's topics behind the place asked for was dropped (the type filter is ignored).
+    /// Whether a topic of the selection has dropped an event that lies behind the place asked for, at a version that was not told
+    /// (the type filter is ignored).
+    ///
+    /// A topic drops in the order of numbers, so two words of each are enough to say it exactly: the number of its newest dropped
+    /// event, and the version at which that was dropped. Whatever it dropped before has a lower number and a lower version.
     pub gap: bool,
-    /// The highest position up to which a topic of the selection has dropped events.
-    pub dropped_to: Seq,
+    /// The version of the history's drops when the engine looked: it counts up with every drop, in whichever topic, and means
+    /// nothing to another process. No drop made later has it or a lower one, and no drop at all has 0, those found at the start included.
+    pub drops: u64,
     /// For [`ReadFrom::Newest`]: whether older events of the selection are kept.
     pub truncated: bool,
     /// The engine's newest stored event when it looked.

@@ -76,6 +76,7 @@ mod tests {
             topics: TopicName::new("a/b").unwrap().into(),
             event_type: None,
             content: Content::text("x\n\"y\""),
+            expires: None,
         };
         assert_eq!(
             json(&event),

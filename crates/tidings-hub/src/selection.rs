@@ -87,7 +87,12 @@ impl Selection {
 
     /// Whether the type filter lets the event pass.
     pub fn passes_type(&self, event: &Event) -> bool {
-        self.types.is_empty() || self.types.iter().any(|t| t.as_str() == event.type_str())
+        self.passes_type_name(event.type_str())
+    }
+
+    /// Whether the type filter lets a type pass; the default one is written `message`.
+    pub fn passes_type_name(&self, name: &str) -> bool {
+        self.types.is_empty() || self.types.iter().any(|t| t.as_str() == name)
     }
 
     /// Whether the event is wanted: one of its topics is selected, and its type passes.

@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::block::Gauge;
-use crate::{Epoch, Event, Form, Format, Framing, Pos, Seq};
+use crate::{Epoch, Event, Form, Format, Framing, Pos, Seq, TopicName};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -31,14 +31,8 @@ impl Tail {
     pub fn append(&mut self, events: Vec<Arc<Event>>) -> Arc<Batch> {
         let weight: usize = events.iter().map(|e| e.weight()).sum();
         // Room is made first, so that the batch can say where the tail starts once it is in.
-        while self.event_bytes + self.gauge.get() + 2 * weight > self.bytes_max
-            && let Some((oldest, bytes)) = self.held.pop_front()
-        {
-            self.event_bytes -= bytes;
-            oldest.block().retire();
-        }
-        let start = self.held.front().map_or(self.next, |(oldest, _)| oldest.first);
-        let batch = Arc::new(Batch::new(self.epoch, self.next, start, self.head, events, self.gauge.clone()));
+        while self.event_bytes + self.gauge.get() + 2 * weight > self.bytes_max && self.drop_oldest() {}
+        let batch = Arc::new(Batch::new(self.epoch, self.next, self.start(), self.head, events, self.gauge.clone()));
         // The common form is encoded here, once, before any shard asks; the others wait until somebody wants them.
         batch.block().extent(0, Format { form: Form::Sse, framing: Framing::Chunked });
         self.event_bytes += weight;
@@ -46,6 +40,31 @@ impl Tail {
         self.head = batch.head;
         self.held.push_back((batch.clone(), weight));
         batch
+    }
+
+    /// A topic's history was deleted. If the tail has an event of it, it lets go of everything, as at its bound: so whoever is behind
+    /// goes on from history, which says what is gone. Coarse, and right: deletions are rare, and whoever is at the head notices nothing.
+    ///
+    /// Answers the oldest position that the tail holds now; every shard is told it by [`Shard::handle_let_go`](crate::Shard::handle_let_go),
+    /// whether or not anything was let go of, and between the same two batches.
+    pub fn let_go(&mut self, topic: &TopicName) -> Pos {
+        if self.held.iter().any(|(batch, _)| batch.has_event_of(topic)) {
+            while self.drop_oldest() {}
+            assert_eq!((self.event_bytes, self.events()), (0, 0), "what holds nothing counts nothing");
+        }
+        self.start()
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let Some((oldest, bytes)) = self.held.pop_front() else { return false };
+        self.event_bytes -= bytes;
+        oldest.block().retire();
+        true
+    }
+
+    /// The oldest position held; the next one where nothing is.
+    fn start(&self) -> Pos {
+        self.held.front().map_or(self.next, |(oldest, _)| oldest.first)
     }
 
     /// Bytes of events and frames held now.
@@ -67,7 +86,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Content, TopicName, UnixMillis};
+    use crate::{Content, UnixMillis};
 
     fn events(seqs: &[Option<u64>], size: usize) -> Vec<Arc<Event>> {
         let event = |seq: &Option<u64>| Event {
@@ -76,6 +95,7 @@ mod tests {
             topics: TopicName::new("t").unwrap().into(),
             event_type: None,
             content: Content::text(&"x".repeat(size)),
+            expires: None,
         };
         seqs.iter().map(|s| Arc::new(event(s))).collect()
     }
@@ -105,6 +125,24 @@ mod tests {
         assert!(last.start > Pos(80) && last.start < Pos(99), "{:?}", last.start);
         let huge = tail.append(events(&[Some(100)], 1 << 20));
         assert_eq!(huge.start, huge.first, "alone, but there");
+    }
+
+    #[test]
+    fn a_deleted_topic_takes_the_whole_tail_with_it_and_another_nothing() {
+        let mut tail = Tail::new(Epoch::from_random(1), Seq(0), 64 * 1024);
+        let old = tail.append(events(&[Some(1), Some(2)], 10));
+        tail.append(events(&[Some(3)], 10));
+        assert_eq!(tail.let_go(&TopicName::new("other").unwrap()), Pos(0));
+        assert_eq!(tail.events(), 3);
+        assert_eq!(tail.let_go(&TopicName::new("t").unwrap()), Pos(3));
+        assert_eq!(
+            (tail.events(), tail.bytes(), tail.head()),
+            (0, 0, Seq(3)),
+            "shards that still read a batch count for nothing"
+        );
+        drop(old);
+        let next = tail.append(events(&[Some(4)], 10));
+        assert_eq!((next.first, next.start, next.before), (Pos(3), Pos(3), Seq(3)));
     }
 
     #[test]

@@ -40,16 +40,17 @@ impl TopicName {
 
     /// Parses a name, already percent-decoded.
     pub fn new(name: &str) -> Result<Self, TopicError> {
-        if name.contains('*') {
-            return Err(TopicError::Star);
-        }
-        check_segments(name)?;
-        Ok(TopicName(name.into()))
+        Self::try_from(Arc::from(name))
     }
 
     /// The name's text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The text to be shared: by those who keep many events of one topic.
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
     }
 
     /// The segments, in order; at least one.
@@ -60,6 +61,19 @@ impl TopicName {
     /// Whether the topic is the server's own: nobody else publishes to it.
     pub fn is_reserved(&self) -> bool {
         self.segments().next() == Some(Self::RESERVED)
+    }
+}
+
+impl TryFrom<Arc<str>> for TopicName {
+    type Error = TopicError;
+
+    /// As [`TopicName::new`], without a copy of the text.
+    fn try_from(name: Arc<str>) -> Result<Self, TopicError> {
+        if name.contains('*') {
+            return Err(TopicError::Star);
+        }
+        check_segments(&name)?;
+        Ok(TopicName(name))
     }
 }
 

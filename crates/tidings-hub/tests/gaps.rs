@@ -73,6 +73,64 @@ fn one_drop_is_one_gap_over_many_pages() {
 }
 
 #[test]
+fn topics_drop_in_no_order_and_each_drop_is_told_once() {
+    let mut config = WorldConfig { tail_bytes_max: 4 << 10, shards: 1, ..WorldConfig::new(1) };
+    config.shard.page_events_max = 4;
+    let mut world = World::new(config);
+    for _ in 0..40 {
+        world.publish(&[Draft::to("a").padded(100), Draft::to("b").padded(100)]);
+    }
+    // All of `b` goes, far ahead of the reader.
+    world.drop_history(80, Some("b"));
+    let sub = world.subscribe(0, &Wish::topics(&["a", "b"]), BARE, ResumePoint::All);
+    let page = |world: &mut World| {
+        let (lane, read) = world.reads(false)[0];
+        world.look(lane, read);
+        world.answer(lane, read);
+        world.serve(lane, usize::MAX);
+    };
+    page(&mut world);
+    page(&mut world);
+    assert_eq!(
+        (gaps(&world, sub).len(), world.heard(sub).len()),
+        (1, 8),
+        "told at once, and not again with every page"
+    );
+    // Then some of `a`, which lies before what `b` dropped.
+    world.drop_history(30, Some("a"));
+    page(&mut world);
+    assert_eq!(gaps(&world, sub).len(), 2, "a lower number, dropped later");
+    world.rest();
+    let rest: Vec<usize> = (0..80).filter(|place| place % 2 == 0 && !(16..30).contains(place)).collect();
+    let of_b = world.heard(sub).iter().filter(|place| *place % 2 == 1).count();
+    let of_a: Vec<usize> = world.heard(sub).iter().copied().filter(|place| place % 2 == 0).collect();
+    assert_eq!((of_a, gaps(&world, sub).len()), (rest, 2));
+    assert!(of_b < 20, "what is still in the tail");
+}
+
+#[test]
+fn what_was_told_is_not_told_again_to_one_who_falls_behind() {
+    let mut config = WorldConfig { tail_bytes_max: 8 << 10, shards: 1, ..WorldConfig::new(1) };
+    config.shard.turn_bytes_max = 1;
+    let mut world = World::new(config);
+    for _ in 0..40 {
+        world.publish(&[Draft::to("a").padded(100)]);
+    }
+    // The rules of a topic reach into the tail, which keeps what it has.
+    world.drop_history(39, Some("a"));
+    let sub = world.subscribe(0, &Wish::topics(&["a"]), BARE, ResumePoint::All);
+    world.set_room(sub, 700, usize::MAX);
+    world.answer_all(0);
+    let heard = world.heard(sub).to_vec();
+    assert!(heard.len() > 1 && heard.len() < 5 && heard[0] > 0 && heard[0] < 30, "it reads the tail: {heard:?}");
+    for _ in 0..40 {
+        world.publish(&[Draft::to("b").padded(100)]);
+    }
+    world.rest();
+    assert_eq!((gaps(&world, sub).len(), world.counters(0).fetched), (1, 2));
+}
+
+#[test]
 fn what_means_nothing_here_is_unknown_even_on_an_empty_topic() {
     let mut world = world();
     let other = EventId { epoch: Epoch::from_random(99), seq: Seq(60) };

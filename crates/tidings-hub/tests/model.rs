@@ -103,10 +103,12 @@ fn operate(world: &mut World, rng: &mut fastrand::Rng) {
         86..88 => on_open(world, sub, |world, sub| world.end(sub, EndReason::Drain)),
         88..92 => world.advance(Duration::from_millis(rng.u64(0..20_000))),
         92..94 => {
-            // In the order of the log, as retention does: `ReadFrom::After` counts on it.
-            let place = rng.usize(0..=world.engine().fed());
-            world.drop_history(place, None);
+            // Everything, as the log's own retention does, or one topic, as its rules do: then in no order of numbers.
+            let place = rng.usize(0..=world.engine().records().len());
+            let topic = rng.bool().then(|| TOPICS[rng.usize(0..TOPICS.len())]);
+            world.drop_history(place, topic);
         }
+        96..98 => world.delete(TOPICS[rng.usize(0..TOPICS.len())]),
         94 if rng.u8(..) < 30 => world.drain(lane, Duration::from_secs(rng.u64(0..4))),
         94..96 => all_arrives(world, rng),
         _ => {}
@@ -157,6 +159,7 @@ fn draft(rng: &mut fastrand::Rng, durable: bool) -> Draft {
         padding: if rng.u8(..) < 30 { rng.usize(0..3000) } else { rng.usize(0..40) },
         durable: !in_memory,
         binary: rng.u8(..) < 20,
+        time_to_live: (rng.u8(..) < 50).then(|| Duration::from_millis(rng.u64(0..30_000))),
     }
 }
 

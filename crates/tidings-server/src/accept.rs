@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 /// Connections the kernel holds before they are accepted: a burst of reconnects waits here rather than being refused.
 const BACKLOG: u32 = 4096;
 /// The pause after an accept that failed for want of files or memory: long enough not to spin, short enough not to be felt.
-const BACK_OFF: Duration = Duration::from_millis(100);
+pub(crate) const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// Binds an address. IPv6 means IPv6 alone: both loopbacks are bound one by one.
 pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {

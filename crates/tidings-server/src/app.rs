@@ -1,19 +1,21 @@
 //! The server, put together: load, bind, say the addresses, run, drain under a deadline, say how it ended.
 
 use crate::accept;
-use crate::api::{Admin, Api, ApiParts};
+use crate::api::{Admin, Api, ApiParts, check_origins};
 use crate::auth;
 use crate::config::Config;
 use crate::connection::{PendingGauge, Service};
-use crate::delivery::{Delivery, Publisher};
+use crate::data_dir;
+use crate::delivery::Delivery;
 use crate::demo::{self, Demo};
-use crate::engine::{Engine, MemoryEngine};
+use crate::engine::{EmbeddedEngine, Engine, EngineParts, OpenError};
 use crate::files;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::stop::{self, Stopping};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -50,6 +52,30 @@ pub enum StartError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
+    /// The data directory cannot be made, or is not to be read or written.
+    #[error("cannot use the data directory {}: {reason}", .path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another server has the data directory.
+    #[error("the data directory {} is taken: {holder}. Stop that one, or choose another directory with --data-dir", .path.display())]
+    DataDirTaken {
+        /// The directory.
+        path: PathBuf,
+        /// Who has it, as far as that is known.
+        holder: String,
+    },
+    /// The data directory is of a newer version.
+    #[error("the data directory {} cannot be opened: {reason}. Run the newer version, or choose another directory with --data-dir", .path.display())]
+    DataDirNewer {
+        /// The directory.
+        path: PathBuf,
+        /// Which formats.
+        reason: String,
+    },
 }
 
 /// What a started server says of itself.
@@ -61,6 +87,10 @@ pub struct Ready {
     pub admin: SocketAddr,
     /// Where the demo's page is, if it is served.
     pub demo: Option<SocketAddr>,
+    /// Where the data lies, and what is kept there.
+    pub data: String,
+    /// What was found there, a line each: the first says how much, the others what was not as it was left.
+    pub found: Vec<String>,
     /// What did not go as usual, a line each.
     pub notes: Vec<String>,
 }
@@ -77,7 +107,8 @@ impl Ready {
         }
         lines.push(format!("listen      curl -N localhost:{port}/topics/news"));
         lines.push(format!("publish     curl -d 'hello' localhost:{port}/topics/news"));
-        lines.push("events are kept in memory: a restart begins a new history".to_owned());
+        lines.push(format!("data        {}", self.data));
+        lines.extend(self.found.iter().map(|line| format!("log         {line}")));
         lines.extend(self.notes.iter().cloned());
         lines
     }
@@ -90,32 +121,36 @@ pub struct Ended {
     pub drained: usize,
     /// Whether every stream and connection ended in time.
     pub clean: bool,
+    /// Whether the log had failed: what was answered before is stored, and nothing was published afterwards.
+    pub log_failed: bool,
 }
 
 /// Runs a server until `shutdown`, then drains it.
 ///
 /// # Errors
-/// An address cannot be bound, or is not allowed; nothing was served then.
+/// An address cannot be bound, or is not allowed, or the data directory cannot be used; nothing was served then.
 pub async fn serve(
     config: Config,
     on_ready: impl FnOnce(&Ready),
     shutdown: impl Future<Output = ()>,
 ) -> Result<Ended, StartError> {
     let mut limits = Limits { max_age: config.max_age, ..Limits::default() };
-    files::fit(&mut limits);
+    files::fit(&mut limits, Limits::log_files(config.retention.bytes));
     limits.subscribers_max =
         config.subscribers_max.map_or(limits.subscribers_max, |max| max.min(limits.subscribers_max));
     let limits = Arc::new(limits);
-    let bound = Bound::new(&config).await?;
+    let bound = Bound::new(&config)?;
     let (stop, stopping) = stop::channel();
-    let running = Running::start(&config, &limits, &bound, stopping)?;
+    let running = Running::start(&config, &limits, stopping)?;
     let port = bound.listeners.first().map_or(0, |(addr, _)| addr.port());
-    let mut tasks = running.accept(bound, &limits, port, on_ready)?;
+    let mut tasks = running.accept(&config, bound, &limits, port, on_ready)?;
     shutdown.await;
     let ended = running.drain(&config, &limits).await;
     stop.stop();
     let closed = tokio::time::timeout(CLOSE_GRACE, async { while tasks.join_next().await.is_some() {} }).await;
-    Ok(Ended { clean: ended.clean && closed.is_ok(), ..ended })
+    // Last: whoever was answered until now was answered by the log.
+    let log_failed = running.close().await;
+    Ok(Ended { clean: ended.clean && closed.is_ok(), log_failed, ..ended })
 }
 
 /// The listeners, before anything runs: a port that is in use is said before a thread is started.
@@ -127,7 +162,7 @@ struct Bound {
 }
 
 impl Bound {
-    async fn new(config: &Config) -> Result<Self, StartError> {
+    fn new(config: &Config) -> Result<Self, StartError> {
         let (addresses, chosen) = config.addresses();
         let mut notes = Vec::new();
         let mut listeners = Vec::new();
@@ -173,47 +208,56 @@ fn bind(addr: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
 /// Everything that runs.
 struct Running {
     api: Arc<Api>,
+    engine: Arc<EmbeddedEngine>,
     delivery: Delivery,
+    metrics: Metrics,
     admin: Admin,
     pending: PendingGauge,
     stopping: Stopping,
 }
 
 impl Running {
-    fn start(config: &Config, limits: &Arc<Limits>, bound: &Bound, stopping: Stopping) -> Result<Self, StartError> {
-        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new(fastrand::u64(..), limits));
-        let (delivery, publisher): (Delivery, Publisher) =
-            Delivery::start(&engine, limits).map_err(StartError::Thread)?;
+    fn start(config: &Config, limits: &Arc<Limits>, stopping: Stopping) -> Result<Self, StartError> {
+        // Before anything is made: a mistake on the command line leaves no data directory behind.
+        check_origins(&config.allowed_origins).map_err(|bad| StartError::BadOrigin(bad.0))?;
+        let embedded = open(config, limits)?;
+        let keys = embedded.keys(limits.idempotency_age, limits.idempotency_keys_max);
+        let keys = keys.map_err(|error| data_dir_error(config, &error))?;
+        let engine: Arc<dyn Engine> = embedded.clone();
+        let delivery = Delivery::start(&engine, limits).map_err(StartError::Thread)?;
         let pending = PendingGauge::default();
-        let demo = config.demo.then(|| Demo::new(delivery.clone(), publisher.clone(), auth::local()));
-        let metrics = Metrics::new(delivery.clone(), demo.clone(), pending.clone());
+        let demo = config.demo.then(|| Demo::new(delivery.clone(), engine.clone(), auth::local()));
+        let metrics = Metrics::new(delivery.clone(), embedded.clone(), demo.clone(), pending.clone());
         let api = Api::new(ApiParts {
             limits: limits.clone(),
-            engine,
-            publisher,
+            engine: engine.clone(),
             delivery: delivery.clone(),
             metrics: metrics.clone(),
             allowed_origins: config.allowed_origins.clone(),
             demo,
+            keys,
         })
         .map_err(|bad| StartError::BadOrigin(bad.0))?;
-        let admin = Admin::new(delivery.clone(), metrics);
-        let _ = bound;
-        Ok(Running { api: Arc::new(api), delivery, admin, pending, stopping })
+        let admin = Admin::new(delivery.clone(), engine, metrics.clone());
+        Ok(Running { api: Arc::new(api), engine: embedded, delivery, metrics, admin, pending, stopping })
     }
 
     /// Starts to accept on every listener, and says so.
     fn accept(
         &self,
+        config: &Config,
         bound: Bound,
         limits: &Limits,
         port: u16,
         on_ready: impl FnOnce(&Ready),
     ) -> Result<JoinSet<()>, StartError> {
+        let Config { data_dir, retention, .. } = config;
         let ready = Ready {
             listen: bound.listeners.iter().map(|(addr, _)| *addr).collect(),
             admin: bound.admin.0,
             demo: bound.demo.as_ref().map(|(addr, _)| *addr),
+            data: format!("{}, keeping {retention}", data_dir.display()),
+            found: self.engine.found().to_vec(),
             notes: bound.notes,
         };
         let service = Service {
@@ -230,7 +274,7 @@ impl Running {
             tasks.spawn(accept::run(listener, service.clone(), room.clone()));
         }
         if let Some((_, listener)) = bound.demo {
-            tasks.spawn(demo::serve_page(listener, port, self.stopping.clone()));
+            tasks.spawn(demo::serve_page(listener, port, self.metrics.clone(), self.stopping.clone()));
         }
         self.admin.start(bound.admin.1, self.stopping.clone()).map_err(StartError::Thread)?;
         self.admin.ready();
@@ -250,6 +294,38 @@ impl Running {
         while self.delivery.subscribers() > 0 && Instant::now() < deadline {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
-        Ended { drained, clean: self.delivery.subscribers() == 0 }
+        Ended { drained, clean: self.delivery.subscribers() == 0, log_failed: false }
     }
+
+    /// Closes the log, and says whether it had failed.
+    async fn close(&self) -> bool {
+        let engine = self.engine.clone();
+        let closing = tokio::task::spawn_blocking(move || engine.close());
+        match closing.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the log was not sealed: nothing is lost, the next start reads more of it");
+            }
+            // It was said where it happened.
+            Err(_panicked) => {}
+        }
+        self.engine.health().has_failed
+    }
+}
+
+/// Opens the log, so that it is known what is in it before anybody is served.
+fn open(config: &Config, limits: &Limits) -> Result<Arc<EmbeddedEngine>, StartError> {
+    let path = &config.data_dir;
+    let dir = data_dir::open(path).map_err(|error| data_dir_error(config, &error))?;
+    let parts = EngineParts { dir, retention: &config.retention, limits, clock: crate::clock::unix_millis };
+    let engine = EmbeddedEngine::open(parts).map_err(|error| match error {
+        OpenError::Locked(holder) => StartError::DataDirTaken { path: path.clone(), holder },
+        error @ OpenError::Newer { .. } => StartError::DataDirNewer { path: path.clone(), reason: error.to_string() },
+        error => data_dir_error(config, &error),
+    })?;
+    Ok(Arc::new(engine))
+}
+
+fn data_dir_error(config: &Config, reason: &dyn std::fmt::Display) -> StartError {
+    StartError::DataDir { path: config.data_dir.clone(), reason: reason.to_string() }
 }

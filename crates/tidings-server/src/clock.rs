@@ -8,3 +8,8 @@ pub(crate) fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
+
+/// The same for those who count up from 1970 only.
+pub(crate) fn unix_millis() -> u64 {
+    u64::try_from(now().0).unwrap_or(0)
+}

@@ -1,6 +1,8 @@
 //! What the operator says. Plain data; the binary fills it from flags and variables.
 
+use crate::retention::Retention;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The port of the API and the page.
@@ -10,6 +12,9 @@ pub const ADMIN_PORT: u16 = 3201;
 /// The port of the demo's client page: another origin than the API's, on purpose.
 pub const DEMO_PORT: u16 = 5500;
 
+/// Where the data lies unless the operator says otherwise: in the working directory, to be seen.
+pub const DATA_DIR: &str = "./tidings-data";
+
 /// A server's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -17,6 +22,10 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where health, readiness and metrics are served.
     pub admin_listen: SocketAddr,
+    /// Where the log is kept. Made where it is missing.
+    pub data_dir: PathBuf,
+    /// What is kept in it.
+    pub retention: Retention,
     /// Whether `/stream` and the page on [`DEMO_PORT`] are served.
     pub demo: bool,
     /// Where the demo's page is served.
@@ -40,6 +49,8 @@ impl Default for Config {
         Config {
             listen: Vec::new(),
             admin_listen: (Ipv4Addr::LOCALHOST, ADMIN_PORT).into(),
+            data_dir: DATA_DIR.into(),
+            retention: Retention::default(),
             demo: true,
             demo_listen: (Ipv4Addr::LOCALHOST, DEMO_PORT).into(),
             allowed_origins: Vec::new(),

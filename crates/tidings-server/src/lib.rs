@@ -4,6 +4,7 @@
 //! [`serve`] runs a server; `app.rs` shows how it is put together. The rest is public for tests and for the tables from which the
 //! reference pages are made.
 
+mod abort;
 mod accept;
 pub mod api;
 mod app;
@@ -11,6 +12,8 @@ pub mod auth;
 mod clock;
 mod config;
 mod connection;
+pub mod data;
+mod data_dir;
 pub mod delivery;
 pub mod demo;
 pub mod engine;
@@ -20,7 +23,13 @@ mod idempotency;
 pub mod limits;
 pub mod metrics;
 pub mod reference;
+mod retention;
+mod small;
 mod stop;
+#[cfg(test)]
+mod testing;
+pub mod units;
 
 pub use app::{Ended, Ready, StartError, serve};
-pub use config::{ADMIN_PORT, Config, DEMO_PORT, PORT};
+pub use config::{ADMIN_PORT, Config, DATA_DIR, DEMO_PORT, PORT};
+pub use retention::{BadRule, Retention, RetentionRule};

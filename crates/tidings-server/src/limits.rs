@@ -96,8 +96,8 @@ limits! {
     subscribers_max: Count = 60_000;
     /// The newest events in memory with their encoded forms: a few seconds of a busy server, all that most returning clients need.
     tail_bytes_max: Bytes = 64 * MIB;
-    /// Commits that wait to enter the tail; a publisher waits for room. Sixteen of the largest batches are twice the tail.
-    commits_queued_max: Count = 16;
+    /// Publishes that wait for the engine's next group; a publisher waits for room. Their bytes are those of `bodies_bytes_max`.
+    appends_queued_max: Count = 1_024;
     /// Half-sent frames held after the tail let go of them; at the bound, the reader longest without progress is reset.
     held_bytes_max: Bytes = 32 * MIB;
     /// Bytes one subscription is offered in a turn: what a socket takes at once, and no more than others wait for.
@@ -120,12 +120,23 @@ limits! {
     last_max: Count = 10_000;
     /// The longest `wait`: below the 60 s after which common proxies give up on an answer that has not begun.
     wait_max: Time = Duration::from_secs(55);
-    /// All events kept in memory, with their topics, until the log on disk comes. The oldest are dropped, and readers told.
-    history_bytes_max: Bytes = 256 * MIB;
+    /// What one append may take on disk, and one write of the log with its sync: twice the largest batch. A smaller retention has
+    /// smaller segments, and may not take the largest batches.
+    log_batch_bytes_max: Bytes = 16 * MIB;
+    /// Bytes of events that wait for the log's writer; a publisher waits for room. The log has a copy, so twice this at the worst.
+    log_queued_bytes_max: Bytes = 32 * MIB;
+    /// Reads of the log under way at once, each on a thread of its own: enough to keep a disk busy. More wait for their turn.
+    log_reads_max: Count = 8;
+    /// The longest time to live: longer is for ever.
+    ttl_max: Time = Duration::from_secs(3_650 * 24 * 60 * 60);
+    /// The shortest.
+    ttl_min: Time = SECOND;
     /// Topics with kept events; an event of one more is refused.
     topics_max: Count = 1_000_000;
-    /// Idempotency keys remembered; the oldest are forgotten first. At about 130 bytes each, 130 MB at the worst.
+    /// Idempotency keys remembered; the oldest are forgotten first. At 31 bytes each, 32 MB at the worst.
     idempotency_keys_max: Count = 1_000_000;
+    /// Publishes with idempotency keys under way, each line of a batch one: five of the largest batches. Beyond it they are refused.
+    idempotency_claims_max: Count = 50_000;
     /// How long an idempotency key is remembered: longer than any client goes on retrying.
     idempotency_age: Time = Duration::from_secs(5 * 60);
     /// Silence on a stream after which a heartbeat is sent: proxies cut at 30 to 60 s.
@@ -169,14 +180,37 @@ impl Limits {
 
     /// Event bytes in memory at the worst, connections and keys aside: what the big buffers add up to with one shard.
     pub const fn buffers_bytes(&self) -> usize {
-        self.history_bytes_max
-            + self.tail_bytes_max
-            + self.commits_queued_max * self.batch_bytes_max
+        self.tail_bytes_max
             + self.held_bytes_max
             + self.replay_bytes_max
             + self.bodies_bytes_max
+            + 2 * self.log_queued_bytes_max
+    }
+
+    /// Bytes of a segment's file where so much is kept, `retain_bytes` at least [`RETAIN_BYTES_MIN`]. A segment is what goes at once
+    /// when there is too much, and beside what is kept there are the one that is written and a spare: so an eighth of it at the
+    /// most. More than 64 MiB make nothing faster. But at most 256 of them: each costs open files.
+    pub const fn segment_bytes(retain_bytes: u64) -> u64 {
+        const BYTES_MAX: u64 = 64 << 20;
+        const FILES_MAX: u64 = 256;
+        let eighth = retain_bytes / 8;
+        let most = if eighth < BYTES_MAX { eighth } else { BYTES_MAX };
+        let least = retain_bytes / FILES_MAX;
+        // Whole blocks of a file system.
+        (if most > least { most } else { least }).next_multiple_of(4096)
+    }
+
+    /// Files of the log that are open at once where so much is kept: each segment and its index, the active one, the spare, one in the
+    /// making, the directory and its lock.
+    pub const fn log_files(retain_bytes: u64) -> u64 {
+        2 * (retain_bytes / Self::segment_bytes(retain_bytes) + 3) + 2
     }
 }
+
+/// The least that can be kept: eight segments, each of which takes the largest event, however little of it is.
+pub const RETAIN_BYTES_MIN: u64 = 16 << 20;
+/// The most: 256 segments of 16 GiB, each of which is filled with zeros before it is first used.
+pub const RETAIN_BYTES_MAX: u64 = 4 << 40;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -201,7 +235,20 @@ const _: () = {
     assert!(L.retry_min.as_millis() >= 1_000, "a shorter retry is a storm");
     assert!(L.retry_min.as_millis() < L.retry_max.as_millis(), "there is something to draw");
     assert!(L.wait_max.as_secs() < 60, "proxies give up after 60 s without an answer");
-    assert!(L.buffers_bytes() == 608 * MIB, "the sum is written down: 256 + 64 + 128 + 32 + 64 + 64 MiB");
+    assert!(L.buffers_bytes() == 288 * MIB, "the sum is written down: 64 + 32 + 64 + 64 + 2 * 32 MiB");
+    assert!(
+        L.log_batch_bytes_max >= 2 * L.batch_bytes_max,
+        "what a line adds on disk is less than the line, or 128 bytes"
+    );
+    assert!(L.batch_lines_max * 128 <= L.batch_bytes_max, "and so many of them are less than a batch");
+    assert!(L.log_queued_bytes_max >= 2 * L.batch_bytes_max, "a batch is written while another waits");
+    assert!(L.idempotency_claims_max >= L.batch_lines_max, "every line of a batch may have a key");
+    assert!(
+        Limits::segment_bytes(RETAIN_BYTES_MIN) as usize >= 2 * L.event_bytes_max,
+        "the largest event fits any segment"
+    );
+    assert!(Limits::segment_bytes(10 << 30) == 64 << 20 && Limits::log_files(10 << 30) == 328);
+    assert!(Limits::segment_bytes(1 << 40) == 4 << 30 && Limits::log_files(1 << 40) == 520);
 };
 
 impl fmt::Display for Value {

@@ -3,11 +3,13 @@
 //! Requests are counted here as they are answered. What the delivery side counts stays in plain numbers there, and is collected when
 //! somebody asks.
 
+mod log;
+
 use crate::api::codes::Code;
 use crate::connection::PendingGauge;
 use crate::delivery::Delivery;
 use crate::demo::Demo;
-use http::StatusCode;
+use crate::engine::EmbeddedEngine;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -20,6 +22,9 @@ use std::fmt;
 use std::sync::Arc;
 use tidings_hub::{Counters, Holdings};
 
+/// The status that nearly every answer has.
+const OK: u16 = 200;
+
 /// The server's metrics. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Inner>);
@@ -28,8 +33,11 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     requests: Family<StatusLabel, Counter>,
+    /// The one of them that nearly every answer counts in: found once, not under a lock for each.
+    ok: Counter,
     refused: Family<CodeLabel, Counter>,
     published: Counter,
+    turned_away: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,9 +52,15 @@ struct CodeLabel {
 
 impl Metrics {
     /// Metrics of what is served from now on.
-    pub(crate) fn new(delivery: Delivery, demo: Option<Demo>, pending: PendingGauge) -> Self {
+    pub(crate) fn new(
+        delivery: Delivery,
+        engine: Arc<EmbeddedEngine>,
+        demo: Option<Demo>,
+        pending: PendingGauge,
+    ) -> Self {
         let mut registry = Registry::with_prefix("tidings");
-        let requests = Family::default();
+        let requests = Family::<StatusLabel, Counter>::default();
+        let ok = requests.get_or_create_owned(&StatusLabel { status: OK });
         registry.register("requests", "Requests answered, by status", requests.clone());
         let refused = Family::default();
         registry.register(
@@ -60,8 +74,21 @@ impl Metrics {
         }
         let published = Counter::default();
         registry.register("published", "Events published and acknowledged", published.clone());
+        let commits = engine.commit_seconds();
+        registry.register(
+            "log_commit_seconds",
+            "From an append's way into the queue to its answer, the first of each group",
+            commits,
+        );
+        let turned_away = Counter::default();
+        registry.register(
+            "small_listeners_turned_away",
+            "Connections dropped by the admin's listener and the demo page's, which serve few",
+            turned_away.clone(),
+        );
+        registry.register_collector(Box::new(log::LogCollector(engine)));
         registry.register_collector(Box::new(DeliveryCollector { delivery, demo, pending }));
-        Metrics(Arc::new(Inner { registry, requests, refused, published }))
+        Metrics(Arc::new(Inner { registry, requests, ok, refused, published, turned_away }))
     }
 
     /// All of them, as text.
@@ -72,13 +99,22 @@ impl Metrics {
     }
 
     /// A request was answered.
-    pub(crate) fn answered(&self, status: StatusCode) {
-        self.0.requests.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
+    pub(crate) fn answered(&self, status: u16) {
+        if status == OK {
+            self.0.ok.inc();
+        } else {
+            self.0.requests.get_or_create(&StatusLabel { status }).inc();
+        }
     }
 
     /// A request, a stream or a line of a batch was refused.
     pub(crate) fn refused(&self, code: Code) {
         self.0.refused.get_or_create(&CodeLabel { code: code.name() }).inc();
+    }
+
+    /// A small listener had no room for a connection.
+    pub(crate) fn turned_away(&self) {
+        self.0.turned_away.inc();
     }
 
     /// Events were published.
@@ -125,6 +161,8 @@ impl Collector for DeliveryCollector {
         let transport = self.delivery.slot_bytes() + self.pending.get();
         gauge(&mut encoder, "transport_bytes", "Bytes taken from the hub that no socket has taken yet", transport)?;
         gauge(&mut encoder, "tail_bytes", "Events and frames in the tail", self.delivery.tail().bytes())?;
+        let waits = self.delivery.tail().waits();
+        counter(&mut encoder, "shard_waits", "Batches that waited for a shard, and their publishers with them", waits)?;
         gauge(&mut encoder, "tail_events", "Events in the tail", self.delivery.tail().events())?;
         if let Some(demo) = &self.demo {
             let (listeners, clocks) = demo.counts();

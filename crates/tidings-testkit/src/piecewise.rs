@@ -43,6 +43,9 @@ struct Client {
     closed: Option<Close>,
 }
 
+/// Its wall clock stands still: no case of the suite has events that expire.
+const WALL: UnixMillis = UnixMillis(0);
+
 impl Piecewise {
     /// A hub without events, whose pipes take 1 to `per_call_max` bytes a call.
     pub fn new(seed: u64, per_call_max: usize, framing: Framing) -> Self {
@@ -56,7 +59,7 @@ impl Piecewise {
             rng: fastrand::Rng::with_seed(seed),
             now,
             tail: Tail::new(config.epoch, engine.head(), TAIL_BYTES_MAX),
-            shard: Shard::new(ShardConfig { rng_seed: seed, hash_seed: seed, ..config }, now),
+            shard: Shard::new(ShardConfig { rng_seed: seed, hash_seed: seed, ..config }, now, WALL),
             engine,
             clients: Vec::new(),
         }
@@ -87,7 +90,7 @@ impl Piecewise {
             let mut is_asked = false;
             while let Some((fetch, read)) = self.shard.poll_fetch() {
                 is_asked = true;
-                let page = self.engine.read(&read);
+                let page = self.engine.read(&read, WALL);
                 self.shard.handle_history(fetch, Ok(page));
             }
             if !is_asked {
@@ -188,7 +191,7 @@ impl Transport for Piecewise {
         let end = self.now + duration;
         while self.now < end {
             self.now = self.shard.poll_timeout().unwrap_or(Time::NEVER).min(end).max(self.now);
-            self.shard.handle_timeout(self.now);
+            self.shard.handle_timeout(self.now, WALL);
             self.work();
         }
     }

@@ -66,6 +66,11 @@ impl Pipe {
         self.inbox.len()
     }
 
+    /// Whether it refused something, and has not said since that it takes more.
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
     /// Whether it takes nothing.
     pub fn is_stalled(&self) -> bool {
         self.room == 0

@@ -29,6 +29,10 @@ pub struct Seen {
     pub reset: u64,
     /// Steps after which a frame was held beyond the tail.
     pub held: u64,
+    /// Times a shard was told to let go of what it holds, because a topic was deleted.
+    pub deletions: u64,
+    /// Events that had expired when they were heard.
+    pub late: u64,
     /// Checkpoints.
     pub checkpoints: u64,
     /// Heartbeats.
@@ -36,7 +40,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn all(&self) -> [(&'static str, u64); 14] {
+    fn all(&self) -> [(&'static str, u64); 16] {
         [
             ("steps", self.steps),
             ("events", self.events),
@@ -50,6 +54,8 @@ impl Seen {
             ("lagged", self.lagged),
             ("reset", self.reset),
             ("held", self.held),
+            ("deletions", self.deletions),
+            ("late", self.late),
             ("checkpoints", self.checkpoints),
             ("heartbeats", self.heartbeats),
         ]
@@ -69,6 +75,8 @@ impl Seen {
         self.lagged += other.lagged;
         self.reset += other.reset;
         self.held += other.held;
+        self.deletions += other.deletions;
+        self.late += other.late;
         self.checkpoints += other.checkpoints;
         self.heartbeats += other.heartbeats;
     }

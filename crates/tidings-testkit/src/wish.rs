@@ -57,7 +57,7 @@ impl Wish {
 
     /// Whether one of the event's topics is wanted, whatever its type.
     pub fn wants_topics_of(&self, event: &Event) -> bool {
-        event.topics.iter().any(|topic| self.wants_topic(topic.as_str()))
+        event.topics.iter().any(|topic| self.wants_topic(topic))
     }
 
     /// Whether the event's type passes.
@@ -66,7 +66,9 @@ impl Wish {
         self.types.is_empty() || self.types.iter().any(|t| t == event_type)
     }
 
-    fn wants_topic(&self, topic: &str) -> bool {
+    /// Whether a topic is wanted.
+    pub fn wants_topic(&self, topic: &TopicName) -> bool {
+        let topic = topic.as_str();
         let allowed = self.granted.as_ref().is_none_or(|granted| granted.iter().any(|p| matches(p, topic)));
         self.topics.iter().any(|t| t == topic) || (allowed && self.patterns.iter().any(|p| matches(p, topic)))
     }

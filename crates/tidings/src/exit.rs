@@ -18,17 +18,26 @@ pub(crate) enum Exit {
     Refused = 3,
     AddressInUse = 4,
     Unreachable = 5,
+    DataDirTaken = 6,
+    DataDirNewer = 7,
+    LogFailed = 8,
 }
 
 impl Exit {
     /// The table, in the order of its numbers.
-    const TABLE: [(Exit, &str); 6] = [
+    const TABLE: [(Exit, &str); 9] = [
         (Exit::Done, "done"),
         (Exit::Failed, "failed: a file, an address or an answer was not as it should be"),
         (Exit::Usage, "usage: an unknown flag, a bad value, an unknown error code"),
         (Exit::Refused, "refused by the server: the message says why"),
         (Exit::AddressInUse, "address in use: another program listens there"),
         (Exit::Unreachable, "the server could not be reached"),
+        (Exit::DataDirTaken, "data directory taken: another server has it open"),
+        (Exit::DataDirNewer, "data directory too new: a newer version wrote it"),
+        (
+            Exit::LogFailed,
+            "the log failed: a write or sync of the disk failed while the server ran, and it stopped publishing",
+        ),
     ];
 
     /// The table as text, for `--help`.

@@ -6,6 +6,7 @@ mod explain;
 mod follow;
 mod http;
 mod listen;
+mod log;
 mod pipe;
 mod print;
 mod publish;
@@ -44,6 +45,8 @@ enum Verb {
     Listen(listen::Args),
     /// Say what an error code means, and what to do
     Explain(explain::Args),
+    /// Look into a data directory, check it, write it out, copy it
+    Log(log::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +59,6 @@ fn main() -> ExitCode {
         Verb::Publish(args) => publish::run(&args),
         Verb::Listen(args) => listen::run(args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Log(args) => log::run(&args),
     })
 }

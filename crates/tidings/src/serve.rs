@@ -2,10 +2,11 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use tidings_server::{Config, Ready, StartError};
+use tidings_server::{BadRule, Config, Ready, Retention, RetentionRule, StartError, units};
 use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Exit, Failure, Outcome, say};
@@ -19,6 +20,27 @@ pub(crate) struct Args {
     /// Address for health checks and metrics [default: 127.0.0.1:3201]
     #[arg(long, value_name = "ADDR", env = "TIDINGS_ADMIN_LISTEN", value_parser = address)]
     admin_listen: Option<SocketAddr>,
+
+    /// Directory that events are kept in; made where it is missing [default: ./tidings-data]
+    #[arg(long, value_name = "DIR", env = "TIDINGS_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Bytes kept on disk, such as 512MiB or 1TiB; the oldest go first [default: 10GiB]
+    #[arg(long, value_name = "BYTES", env = "TIDINGS_RETAIN_BYTES", value_parser = retain_bytes)]
+    retain_bytes: Option<u64>,
+
+    /// Keep events for so long, such as 12h or 7d [default: as long as there is room]
+    #[arg(long, value_name = "TIME", env = "TIDINGS_RETAIN_AGE", value_parser = time)]
+    retain_age: Option<Duration>,
+
+    /// Keep so many events, or a few more [default: as many as there is room for]
+    #[arg(long, value_name = "N", env = "TIDINGS_RETAIN_EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
+    retain_events: Option<u64>,
+
+    /// What is kept of some topics instead, such as 'audit/** age=365d' or 'prices/** keep_last=1'; may be repeated, in the variable with
+    /// semicolons; the first that matches counts
+    #[arg(long, value_name = "RULE", env = "TIDINGS_RETAIN", value_delimiter = ';', value_parser = rule)]
+    retain: Vec<RetentionRule>,
 
     /// Serve neither the clock on /stream nor its page on 127.0.0.1:5500
     #[arg(long, env = "TIDINGS_NO_DEMO", value_parser = BoolishValueParser::new())]
@@ -40,9 +62,17 @@ pub(crate) struct Args {
 impl Args {
     fn into_config(self) -> Config {
         let defaults = Config::default();
+        let retention = Retention {
+            bytes: self.retain_bytes.unwrap_or(defaults.retention.bytes),
+            age: self.retain_age,
+            events: self.retain_events,
+            rules: self.retain,
+        };
         Config {
             listen: self.listen,
             admin_listen: self.admin_listen.unwrap_or(defaults.admin_listen),
+            data_dir: self.data_dir.unwrap_or(defaults.data_dir),
+            retention,
             demo: !self.no_demo,
             allowed_origins: self.allowed_origin,
             subscribers_max: self.subscribers_max,
@@ -56,18 +86,19 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "an address is an IP address and a port, such as 127.0.0.1:3200 or [::1]:3200")
 }
 
-/// A time with its unit. Below a second, streams would do little but end.
+/// A time with its unit. Below a second, streams would do little but end, and events be gone before they are read.
 fn time(text: &str) -> Result<Duration, &'static str> {
-    const HELP: &str = "a time has a unit and is at least a second: 90s, 30m or 2h";
-    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
-    let seconds: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        _ => return Err(HELP),
-    };
-    let number: u64 = number.parse().map_err(|_| HELP)?;
-    number.checked_mul(seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or(HELP)
+    let time = units::time(text).filter(|time| *time >= Duration::from_secs(1));
+    time.ok_or("a time has a unit and is at least a second: 90s, 30m, 2h or 7d")
+}
+
+fn retain_bytes(text: &str) -> Result<u64, &'static str> {
+    let bytes = units::bytes(text).filter(|bytes| (Retention::BYTES_MIN..=Retention::BYTES_MAX).contains(bytes));
+    bytes.ok_or("a size has a unit and is from 16MiB to 4TiB: 512MiB, 10GiB or 1TiB")
+}
+
+fn rule(text: &str) -> Result<RetentionRule, BadRule> {
+    text.parse()
 }
 
 /// Starts the server, says where it listens, and waits for its end.
@@ -83,6 +114,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     })?;
     let how = if ended.clean { "" } else { ", not all of them in time" };
     say(format_args!("stopped; {} streams were ended{how}", ended.drained));
+    if ended.log_failed {
+        let why = "the log failed while the server ran: what was answered until then is stored, look at the disk before starting again";
+        return Err(Failure::new(Exit::LogFailed, why));
+    }
     Ok(())
 }
 
@@ -99,6 +134,8 @@ fn refusal(error: &StartError) -> Failure {
     let exit = match error {
         StartError::AddressInUse(_) => Exit::AddressInUse,
         StartError::NotLocal(_) | StartError::BadOrigin(_) => Exit::Usage,
+        StartError::DataDirTaken { .. } => Exit::DataDirTaken,
+        StartError::DataDirNewer { .. } => Exit::DataDirNewer,
         _ => Exit::Failed,
     };
     Failure::new(exit, error)
@@ -134,12 +171,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_bears_its_unit() {
-        for (text, seconds) in [("90s", 90), ("30m", 1_800), ("2h", 7_200)] {
+    fn times_and_sizes_bear_their_units() {
+        for (text, seconds) in [("90s", 90), ("30m", 1_800), ("2h", 7_200), ("7d", 604_800)] {
             assert_eq!(time(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for bad in ["", "30", "s", "0s", "-1s", "1.5h", "1d", "99999999999999999999h", "18446744073709551615h"] {
+        for bad in ["", "30", "s", "0s", "500ms", "-1s", "1.5h", "1w", "99999999999999999999h"] {
             assert!(time(bad).is_err(), "{bad}");
         }
+        for (text, bytes) in [("16MiB", 16 << 20), ("10GiB", 10 << 30), ("4TiB", 4 << 40)] {
+            assert_eq!(retain_bytes(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "10", "10GB", "15MiB", "5TiB"] {
+            assert!(retain_bytes(bad).is_err(), "{bad}");
+        }
+        assert_eq!((Retention::BYTES_MIN, Retention::BYTES_MAX), (16 << 20, 4 << 40), "as the message says");
     }
 }

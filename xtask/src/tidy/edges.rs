@@ -32,9 +32,11 @@ const EDGES: &[Allowed] = &[
             "thiserror",
         ]),
     },
-    Allowed { name: "tidings-server", ours: &["tidings-hub", "tidings-wire"], others: None },
+    // The log knows no hub and no HTTP, and draws no randomness.
+    Allowed { name: "tidings-log", ours: &[], others: Some(&["crc32c", "foldhash", "hashbrown", "thiserror"]) },
+    Allowed { name: "tidings-server", ours: &["tidings-hub", "tidings-log", "tidings-wire"], others: None },
     Allowed { name: "tidings", ours: &["tidings-server", "tidings-wire"], others: None },
-    Allowed { name: "tidings-testkit", ours: &["tidings-hub", "tidings-wire"], others: None },
+    Allowed { name: "tidings-testkit", ours: &["tidings-hub", "tidings-log", "tidings-wire"], others: None },
     Allowed { name: "xtask", ours: &["tidings-server"], others: None },
 ];
 

@@ -12,9 +12,7 @@ impl Shard {
     pub fn handle_batch(&mut self, batch: &Arc<Batch>) {
         assert!(self.offer.is_none(), "an offer is answered before anything else is told");
         self.run = None;
-        while let Some(oldest) = self.window.pop_before(batch.start) {
-            self.evict(&oldest);
-        }
+        self.evict_before(batch.start);
         let (first, before) = (batch.first, batch.before);
         self.window.push(batch.clone());
         for run in batch.runs() {
@@ -25,7 +23,7 @@ impl Shard {
                     let sub = &mut self.subscriptions[index as usize];
                     // Who is behind already has this batch ahead; who was at the head has it next.
                     if let State::Live = sub.state {
-                        sub.state = State::Tail;
+                        sub.state = State::Tail { prompt: !sub.blocked };
                         (sub.pos, sub.seq) = (first, before);
                         if !sub.queued && !sub.blocked {
                             sub.queued = true;
@@ -38,12 +36,30 @@ impl Shard {
         self.wake_parked();
     }
 
+    /// A topic's history was deleted, and the tail holds what lies from `start` on ([`Tail::let_go`](crate::Tail::let_go)). What was
+    /// read of history before is not offered any more either: it may have events that are gone.
+    pub fn handle_let_go(&mut self, start: Pos) {
+        assert!(self.offer.is_none(), "an offer is answered before anything else is told");
+        assert!(start <= self.window.next(), "the tail lets go of what every shard was handed");
+        self.run = None;
+        self.evict_before(start);
+        self.give_pages_back();
+        self.fetches.ask_again();
+    }
+
+    fn evict_before(&mut self, start: Pos) {
+        while let Some(oldest) = self.window.pop_before(start) {
+            self.evict(&oldest);
+        }
+    }
+
     /// Those who waited for a number that the tail now has.
     fn wake_parked(&mut self) {
         while let Some(&(target, index)) = self.parked.first().filter(|(target, _)| *target <= self.window.head()) {
             self.parked.remove(&(target, index));
             let sub = &mut self.subscriptions[index as usize];
-            (sub.seq, sub.pos, sub.state) = (target, self.window.pos_after(target), State::Tail);
+            assert!(matches!(sub.state, State::Parked { target: t } if t == target), "who is listed as parked is");
+            (sub.seq, sub.pos, sub.state) = (target, self.window.pos_after(target), State::Tail { prompt: false });
             if sub.opened {
                 self.make_ready(index);
             } else {
@@ -61,16 +77,19 @@ impl Shard {
         self.topics.forget(batch);
     }
 
-    /// Memory-only events leave for good: whoever had not read them is told how many. (Stored ones are in the log.)
+    /// Memory-only events leave for good: whoever had not read them is told how many. (Stored ones are in the log, and nobody misses
+    /// what has expired.)
     fn count_lost(&mut self, batch: &Batch) {
-        for (i, event) in batch.events().iter().enumerate().filter(|(_, e)| e.seq.is_none()) {
+        let wall = self.wall;
+        let lost = batch.events().iter().enumerate().filter(|(_, e)| e.seq.is_none() && !e.is_expired(wall));
+        for (i, event) in lost {
             let (pos, before) = (batch.first.plus(i), batch.seq_before(i));
             for key in self.topics.groups_of(event) {
                 for &index in &self.groups.get(key).members {
                     let sub = &mut self.subscriptions[index as usize];
                     // Until a stream opens it has no start that something could be behind; some start ahead of the tail.
                     let start = match &sub.state {
-                        State::Tail => sub.seq,
+                        State::Tail { .. } => sub.seq,
                         State::Cold(cold) => cold.until.unwrap_or(sub.seq),
                         State::Live | State::Parked { .. } | State::Ending { .. } => continue,
                     };

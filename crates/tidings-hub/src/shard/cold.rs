@@ -5,7 +5,7 @@
 
 use super::fetches::FetchId;
 use super::page::Page;
-use super::subscription::{Cold, State, SubscriberId};
+use super::subscription::{Cold, State, SubscriberId, Told};
 use super::{Close, Shard};
 use crate::{EventId, Gap, GapReason, History, Read, ReadFrom, Seq};
 use std::sync::Arc;
@@ -50,19 +50,14 @@ impl Shard {
         let sub = &self.subscriptions[index as usize];
         match &sub.state {
             State::Cold(cold) => cold.waiting && cold.from == from,
-            State::Parked { target } => !sub.opened && from == ReadFrom::After { seq: *target, told: *target },
-            State::Live | State::Tail | State::Ending { .. } => false,
+            State::Parked { target } => !sub.opened && from == about_nothing(*target),
+            State::Live | State::Tail { .. } | State::Ending { .. } => false,
         }
     }
 
     pub(super) fn start_cold(&mut self, index: u32, cold: Cold) {
         self.subscriptions[index as usize].state = State::Cold(Box::new(cold));
         self.ask(index);
-    }
-
-    /// Goes on cold behind a number that was served.
-    pub(super) fn start_cold_after(&mut self, index: u32, seq: Seq) {
-        self.start_cold(index, Cold::from(ReadFrom::After { seq, told: Seq::START }));
     }
 
     /// Asks for the page a cold subscription is at, which may be there already.
@@ -79,7 +74,7 @@ impl Shard {
 
     /// Asks for nothing but the engine's head, on behalf of one who is ahead of this node.
     pub(super) fn ask_about_parked(&mut self, index: u32, target: Seq) {
-        let read = self.read(index, ReadFrom::After { seq: target, told: target });
+        let read = self.read(index, about_nothing(target));
         let id = self.id_of(index);
         if let Some(page) = self.fetches.ask(read, id) {
             self.take_page(index, page);
@@ -102,7 +97,7 @@ impl Shard {
         match self.subscriptions[index as usize].state {
             State::Cold(_) => self.read_page(index, page),
             State::Parked { target } => self.judge_parked(index, target, page.head),
-            State::Live | State::Tail | State::Ending { .. } => unreachable!("only those who ask get a page"),
+            State::Live | State::Tail { .. } | State::Ending { .. } => unreachable!("only those who ask get a page"),
         }
     }
 
@@ -122,6 +117,9 @@ impl Shard {
         let floor = self.window.floor();
         let sub = &mut self.subscriptions[index as usize];
         let State::Cold(cold) = &mut sub.state else { unreachable!("the caller looked") };
+        if let ReadFrom::After { told, .. } = cold.from {
+            assert!(page.drops >= told, "the version of drops only grows: {} after {told}", page.drops);
+        }
         let reason = match (cold.unknown, page.gap) {
             (true, _) => Some(GapReason::Unknown),
             (false, true) => Some(GapReason::Expired),
@@ -136,6 +134,9 @@ impl Shard {
         }
         if let ReadFrom::LastEach { .. } = cold.from {
             cold.until.get_or_insert(page.head);
+        } else {
+            // (The newest of each topic tell of no gap: what was dropped behind the first page's head is still to be told.)
+            sub.told = Some(Box::new(Told { version: page.drops, head: page.head }));
         }
         if !sub.opened {
             // From here on what leaves the tail unread is lost to this stream.
@@ -175,7 +176,6 @@ impl Shard {
         let sub = &mut self.subscriptions[index as usize];
         let State::Cold(cold) = &mut sub.state else { unreachable!("only the cold read pages") };
         let page = cold.page.take().expect("a page was read");
-        let mut told = page.dropped_to;
         let reached = match cold.from {
             ReadFrom::LastEach { .. } => {
                 let until = cold.until.unwrap_or(page.head);
@@ -183,8 +183,6 @@ impl Shard {
                     cold.from = ReadFrom::LastEach { after: page.next };
                     return self.ask(index);
                 }
-                // These pages tell of no gap, so what was dropped behind the first one's number is still to be told.
-                told = Seq::START;
                 until
             }
             // What lies before the page's start was not asked for.
@@ -199,20 +197,17 @@ impl Shard {
             sub.state = State::Parked { target };
             self.parked.insert((target, index));
         } else if sub.seq >= floor {
-            sub.state = State::Tail;
+            sub.state = State::Tail { prompt: false };
             sub.pos = self.window.pos_after(sub.seq);
         } else {
-            cold.from = ReadFrom::After { seq: sub.seq, told };
-            cold.index = 0;
+            self.read_on_from_cursor(index);
             self.ask(index);
         }
     }
 
     /// A subscription of the tail that the window has left behind.
     pub(super) fn fall_behind(&mut self, index: u32) {
-        let seq = self.subscriptions[index as usize].seq;
-        // Up to here nothing was missing, whatever was dropped before: only what is dropped from here on is a gap.
-        self.start_cold_after(index, seq);
+        self.start_cold(index, Cold::from(self.subscriptions[index as usize].read_on()));
     }
 
     /// A stalled reader gives its page back when pages are short; it is read again when the reader is.
@@ -223,10 +218,43 @@ impl Shard {
         let sub = &mut self.subscriptions[index as usize];
         let State::Cold(cold) = &mut sub.state else { return };
         let rereadable = !matches!(cold.from, ReadFrom::LastEach { .. });
-        if let Some(page) = cold.page.take_if(|_| rereadable) {
-            // `waiting` stays false: with no page in hand the next turn asks again, from the cursor.
-            cold.from = ReadFrom::After { seq: sub.seq, told: page.dropped_to };
-            cold.index = 0;
+        if cold.page.take_if(|_| rereadable).is_some() {
+            // `waiting` stays false: with no page in hand the next turn asks again.
+            self.read_on_from_cursor(index);
         }
     }
+
+    /// Nobody reads on in a page: those that read one ask for it again, from the cursor.
+    pub(super) fn give_pages_back(&mut self) {
+        let indexes: Vec<usize> = self.subscriptions.iter().map(|(index, _)| index).collect();
+        for index in indexes {
+            let sub = &mut self.subscriptions[index];
+            let State::Cold(cold) = &mut sub.state else { continue };
+            if cold.page.take().is_none() {
+                continue;
+            }
+            let index = u32::try_from(index).expect("ids are 32 bits");
+            if let ReadFrom::LastEach { .. } = cold.from {
+                // The same choice goes on behind the events that were sent.
+                (cold.from, cold.index) = (ReadFrom::LastEach { after: sub.seq }, 0);
+            } else {
+                self.read_on_from_cursor(index);
+            }
+            self.make_ready(index);
+        }
+    }
+
+    /// The next page of a cold subscription begins where its cursor is.
+    fn read_on_from_cursor(&mut self, index: u32) {
+        let sub = &mut self.subscriptions[index as usize];
+        let from = sub.read_on();
+        let State::Cold(cold) = &mut sub.state else { unreachable!("only the cold read pages") };
+        assert!(cold.page.is_none() && !cold.waiting, "one page at a time");
+        (cold.from, cold.index) = (from, 0);
+    }
+}
+
+/// A read for the engine's head alone: of what is missing behind `target` it asks nothing.
+fn about_nothing(target: Seq) -> ReadFrom {
+    ReadFrom::After { seq: target, told: ReadFrom::ALL_TOLD }
 }

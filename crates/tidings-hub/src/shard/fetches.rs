@@ -29,6 +29,8 @@ pub(super) struct Fetches {
 struct Pending {
     read: Read,
     waiting: Vec<SubscriberId>,
+    /// Whether the driver has it.
+    handed: bool,
 }
 
 /// So many remembered pages are swept of dead ones at a time.
@@ -55,10 +57,28 @@ impl Fetches {
             self.pending[fetch.0].waiting.push(id);
             return None;
         }
-        let fetch = FetchId(self.pending.insert(Pending { read: read.clone(), waiting: vec![id] }));
+        self.enqueue(read, vec![id]);
+        None
+    }
+
+    fn enqueue(&mut self, read: Read, waiting: Vec<SubscriberId>) {
+        let fetch = FetchId(self.pending.insert(Pending { read: read.clone(), waiting, handed: false }));
         self.by_read.insert(read, fetch);
         self.queue.push_back(fetch);
-        None
+    }
+
+    /// History is not what it was: answers on their way answer nobody, and who waits for one is asked for anew.
+    pub(super) fn ask_again(&mut self) {
+        assert!(
+            self.alive.values().all(|page| page.strong_count() == 0),
+            "pages were given back, so nobody shares an old one"
+        );
+        self.alive.clear();
+        let under_way = self.pending.iter_mut().filter(|(_, pending)| pending.handed && !pending.waiting.is_empty());
+        let again: Vec<_> = under_way.map(|(_, p)| (p.read.clone(), std::mem::take(&mut p.waiting))).collect();
+        for (read, waiting) in again {
+            self.enqueue(read, waiting);
+        }
     }
 
     /// The next read for the driver, while fewer than `under_way_max` are under way and the pages alive leave room for one of
@@ -84,6 +104,7 @@ impl Fetches {
         let fetch = self.queue.front().copied().filter(|_| allowed)?;
         self.queue.pop_front();
         self.under_way += 1;
+        self.pending[fetch.0].handed = true;
         Some((fetch, self.pending[fetch.0].read.clone()))
     }
 
@@ -91,8 +112,14 @@ impl Fetches {
     pub(super) fn finish(&mut self, fetch: FetchId, page: Option<&Arc<Page>>) -> (ReadFrom, Vec<SubscriberId>) {
         self.under_way -= 1;
         let pending = self.pending.remove(fetch.0);
-        self.by_read.remove(&pending.read);
+        assert!(pending.handed, "an answer follows a question");
         let from = pending.read.from;
+        if self.by_read.get(&pending.read) != Some(&fetch) {
+            // It was asked for anew meanwhile.
+            assert!(pending.waiting.is_empty(), "nobody waits for what is outdated");
+            return (from, Vec::new());
+        }
+        self.by_read.remove(&pending.read);
         // Only a place that stays what it is may be shared later: "the newest" is another page a moment on.
         if let (Some(page), ReadFrom::After { .. }) = (page, pending.read.from) {
             if self.alive.len() >= ALIVE_SWEEP {

@@ -53,10 +53,10 @@ impl Groups {
         u32::try_from(members.len() - 1).expect("a shard has far fewer than 2^32 subscriptions")
     }
 
-    /// Takes out the subscription at `place`. Answers which other one moved there, if any.
-    pub(super) fn leave(&mut self, key: GroupKey, place: u32) -> Option<u32> {
+    /// Takes out the subscription `index`, which stands at `place`. Answers which other one moved there, if any.
+    pub(super) fn leave(&mut self, key: GroupKey, index: u32, place: u32) -> Option<u32> {
         let members = &mut self.slab[key.0 as usize].members;
-        members.swap_remove(place as usize);
+        assert_eq!(members.swap_remove(place as usize), index, "a subscription stands where it says");
         members.get(place as usize).copied()
     }
 

@@ -60,6 +60,7 @@ impl Held {
 
     /// It was sent, or its subscription is gone.
     pub(super) fn remove_own(&mut self, bytes: usize) {
+        assert!(bytes <= self.bytes, "only what was added is removed");
         self.bytes -= bytes;
     }
 

@@ -21,6 +21,7 @@ mod groups;
 mod held;
 mod page;
 mod run;
+mod settle;
 mod subscribe;
 mod subscription;
 mod timers;
@@ -36,12 +37,12 @@ pub use deliver::Transmit;
 pub use fetches::FetchId;
 pub use subscription::{Spec, SubscriberId};
 
-use crate::{GapReason, Pos, Time};
+use crate::{GapReason, Pos, Time, UnixMillis};
 use deliver::Offer;
 use fetches::Fetches;
 use groups::{GroupKey, Groups};
 use held::Held;
-use run::Run;
+use run::{Expiry, Run};
 use slab::Slab;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub struct Shard {
     config: ShardConfig,
     rng: fastrand::Rng,
     now: Time,
+    wall: UnixMillis,
     window: Window,
     topics: Topics,
     groups: Groups,
@@ -67,7 +69,7 @@ pub struct Shard {
     /// What was offered last and is not yet answered.
     offer: Option<Offer>,
     /// The run built last: members of a group stand behind each other in the ring, mostly at one place.
-    run: Option<(GroupKey, Pos, Arc<Run>)>,
+    run: Option<(GroupKey, Pos, Expiry, Arc<Run>)>,
     /// Subscriptions that wait for the tail to pass a number.
     parked: BTreeSet<(crate::Seq, u32)>,
     held: Held,
@@ -88,12 +90,13 @@ pub enum Close {
 }
 
 impl Shard {
-    /// A shard without subscriptions whose tail is empty.
-    pub fn new(config: ShardConfig, now: Time) -> Self {
+    /// A shard without subscriptions whose tail is empty. For `now` and `wall` see [`Shard::handle_timeout`].
+    pub fn new(config: ShardConfig, now: Time, wall: UnixMillis) -> Self {
         let seed = config.hash_seed;
         let mut shard = Shard {
             rng: fastrand::Rng::with_seed(config.rng_seed),
             now,
+            wall,
             window: Window::new(config.head),
             topics: Topics::new(seed),
             groups: Groups::new(seed),
@@ -111,7 +114,7 @@ impl Shard {
             counters: Counters::default(),
             config,
         };
-        shard.handle_timeout(now);
+        shard.handle_timeout(now, wall);
         shard
     }
 

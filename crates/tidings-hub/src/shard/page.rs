@@ -10,16 +10,16 @@ pub(super) struct Page {
     pub(super) next: Seq,
     pub(super) more: bool,
     pub(super) gap: bool,
-    pub(super) dropped_to: Seq,
+    pub(super) drops: u64,
     pub(super) truncated: bool,
     pub(super) head: Seq,
 }
 
 impl Page {
     pub(super) fn new(epoch: Epoch, history: History, gauge: Gauge) -> Self {
-        let History { events, start, next, more, gap, dropped_to, truncated, head } = history;
+        let History { events, start, next, more, gap, drops, truncated, head } = history;
         let layout = (0..events.len()).map(|i| u32::try_from(i).expect("a page is bounded")).collect();
-        Page { block: Block::new(epoch, events, layout, gauge), start, next, more, gap, dropped_to, truncated, head }
+        Page { block: Block::new(epoch, events, layout, gauge), start, next, more, gap, drops, truncated, head }
     }
 
     /// The number of the event at `index`: history holds stored events only.

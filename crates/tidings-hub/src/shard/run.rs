@@ -5,7 +5,7 @@ use super::page::Page;
 use super::topics::Topics;
 use super::window::Window;
 use crate::block::Block;
-use crate::{Format, Pos, Seq};
+use crate::{Event, Format, Pos, Seq, UnixMillis};
 use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,6 +16,8 @@ pub(super) struct Run {
     pub(super) slices: Vec<Bytes>,
     pub(super) frames: Vec<FrameEnd>,
     pub(super) bytes: usize,
+    /// Whether an event was met that expires: then the run is for those only who ask at the same time.
+    pub(super) has_expiring: bool,
     /// The cursor once all of it is sent: behind the last frame, or further where nothing more was found.
     pub(super) to: Place,
 }
@@ -34,6 +36,24 @@ pub(super) enum Place {
     Page { index: usize, seq: Seq },
 }
 
+/// How a reader takes events that expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiry {
+    /// It was at the head when they came: it gets them all.
+    Ignored,
+    /// It gets those that have not expired by this time.
+    By(UnixMillis),
+}
+
+impl Expiry {
+    fn passes(self, event: &Event) -> bool {
+        match self {
+            Expiry::Ignored => true,
+            Expiry::By(now) => !event.is_expired(now),
+        }
+    }
+}
+
 /// The bounds of one turn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TurnMax {
@@ -44,20 +64,21 @@ pub(super) struct TurnMax {
 
 impl Run {
     fn new(from: Place) -> Self {
-        Run { slices: Vec::new(), frames: Vec::new(), bytes: 0, to: from }
+        Run { slices: Vec::new(), frames: Vec::new(), bytes: 0, has_expiring: false, to: from }
     }
 
-    /// What a group reads from `pos` on, out of the tail.
+    /// What a group reads out of the tail, from a place in it on.
     pub(super) fn from_tail(
         window: &Window,
         topics: &Topics,
         key: GroupKey,
         group: &Group,
-        pos: Pos,
-        seq: Seq,
+        from: Place,
         max: TurnMax,
+        expiry: Expiry,
     ) -> Self {
-        let mut run = Builder::new(Place::Tail { pos, seq }, group.format, max);
+        let Place::Tail { pos, .. } = from else { unreachable!("the tail is read from a place in it") };
+        let mut run = Builder::new(from, group.format, max);
         let mut looked = 0;
         for at in positions(window, topics, group, pos) {
             let (batch, index) = window.at(at);
@@ -66,8 +87,10 @@ impl Run {
             // A scan over the tail meets foreign events; the merge over named topics meets none.
             let wanted = group.selection.passes_type(event)
                 && (group.selection.patterns().is_empty() || topics.selects(key, event));
+            let is_expiring = batch.has_expiring && wanted && event.expires.is_some();
+            run.run.has_expiring |= is_expiring;
             looked += 1;
-            if wanted && !run.push(batch.block(), index, behind) {
+            if wanted && (!is_expiring || expiry.passes(event)) && !run.push(batch.block(), index, behind) {
                 return run.finish();
             }
             run.run.to = behind;
@@ -168,6 +191,9 @@ impl Builder {
     }
 
     fn finish(self) -> Run {
+        let end = self.run.frames.last().map_or(0, |frame| frame.end);
+        assert_eq!(end, self.run.bytes, "a run ends where its last frame does");
+        assert!(self.run.slices.len() <= self.run.frames.len(), "no slice is without a frame");
         self.run
     }
 }

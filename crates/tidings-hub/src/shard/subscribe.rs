@@ -30,6 +30,7 @@ impl Shard {
             state: State::Live,
             pos: self.window.next(),
             seq: self.window.head(),
+            told: None,
             lost: 0,
             partial: None,
             control: VecDeque::new(),
@@ -61,12 +62,13 @@ impl Shard {
             ResumePoint::After(id) if id.seq > self.window.head() => self.park(index, id),
             ResumePoint::After(id) if id.seq >= self.window.floor() => {
                 let sub = &mut self.subscriptions[index as usize];
-                (sub.pos, sub.seq, sub.state) = (self.window.pos_after(id.seq), id.seq, State::Tail);
+                (sub.pos, sub.seq) = (self.window.pos_after(id.seq), id.seq);
+                sub.state = State::Tail { prompt: false };
                 self.open(index, None);
             }
             ResumePoint::After(id) => {
                 self.subscriptions[index as usize].seq = id.seq;
-                let from = ReadFrom::After { seq: id.seq, told: Seq::START };
+                let from = self.subscriptions[index as usize].read_on();
                 let requested = Some(id.to_string().into());
                 self.start_cold(index, Cold { requested, ..Cold::from(from) });
             }
@@ -74,7 +76,7 @@ impl Shard {
             ResumePoint::Since(time) => self.start_cold(index, Cold::from(ReadFrom::Since(time))),
             ResumePoint::All => {
                 self.subscriptions[index as usize].seq = Seq::START;
-                self.start_cold(index, Cold::from(ReadFrom::After { seq: Seq::START, told: Seq::START }));
+                self.start_cold(index, Cold::from(self.subscriptions[index as usize].read_on()));
             }
             ResumePoint::Last(n) => self.start_cold(index, Cold::from(ReadFrom::Newest(n))),
             ResumePoint::LastEach => self.start_cold(index, Cold::from(ReadFrom::LastEach { after: Seq::START })),
@@ -144,7 +146,7 @@ impl Shard {
         if let Some(partial) = &sub.partial {
             self.let_go(index, sub.group, partial);
         }
-        if let Some(moved) = self.groups.leave(sub.group, sub.member) {
+        if let Some(moved) = self.groups.leave(sub.group, index, sub.member) {
             self.subscriptions[moved as usize].member = sub.member;
         }
         if self.groups.get(sub.group).members.is_empty() {

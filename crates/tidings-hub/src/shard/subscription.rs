@@ -51,8 +51,9 @@ pub struct Spec {
 pub(super) enum State {
     /// At the head, by definition.
     Live,
-    /// Behind the head, within the tail.
-    Tail,
+    /// Behind the head, within the tail. `prompt`: it was at the head when the next event came, and has refused nothing since. It waits
+    /// for its turn only, so it gets what expires meanwhile: that was just published.
+    Tail { prompt: bool },
     /// Behind the tail: the log is asked.
     Cold(Box<Cold>),
     /// Ahead of this node: waits until the tail has passed the position.
@@ -132,6 +133,8 @@ pub(super) struct Subscription {
     pub(super) pos: Pos,
     /// The cursor as a number: everything up to this stored event was served.
     pub(super) seq: Seq,
+    /// Which drops it was told of, as long as one of them may lie ahead of it.
+    pub(super) told: Option<Box<Told>>,
     /// Memory-only events that left the tail unread; it will be told.
     pub(super) lost: u64,
     pub(super) partial: Option<Box<Partial>>,
@@ -148,11 +151,28 @@ pub(super) struct Subscription {
     pub(super) timer: Time,
 }
 
+/// What a page of history said of drops: all of them up to a version were told, or lay before what was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// The version of drops when the engine looked.
+    pub(super) version: u64,
+    /// The newest stored event then. Whoever has passed it has passed every one of those drops, so the version says nothing more to it.
+    pub(super) head: Seq,
+}
+
 impl Subscription {
+    /// The read that goes on behind its cursor.
+    ///
+    /// Who was told of no drop that still lies ahead asks like everybody else at that place, so that they share a page.
+    pub(super) fn read_on(&self) -> ReadFrom {
+        let ahead = self.told.as_ref().filter(|told| told.head > self.seq);
+        ReadFrom::After { seq: self.seq, told: ahead.map_or(ReadFrom::NONE_TOLD, |told| told.version) }
+    }
+
     /// Whether there is something to send, or to look for.
     pub(super) fn has_work(&self) -> bool {
         let reading = match &self.state {
-            State::Tail => true,
+            State::Tail { .. } => true,
             State::Cold(cold) => !cold.waiting,
             State::Live | State::Parked { .. } | State::Ending { .. } => false,
         };

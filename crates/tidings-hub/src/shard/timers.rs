@@ -3,14 +3,15 @@
 use super::subscription::{State, SubscriberId};
 use super::{Close, Shard};
 use crate::control::Control;
-use crate::{EndReason, EventId, Time};
+use crate::{EndReason, EventId, Time, UnixMillis};
 use std::time::Duration;
 
 impl Shard {
-    /// Tells the time. The driver calls it before it tells anything else, and at [`Shard::poll_timeout`] at the latest.
-    pub fn handle_timeout(&mut self, now: Time) {
+    /// Tells the time, by both clocks: deadlines follow `now`, which never goes back, and events expire by `wall`, as the engine's do. The
+    /// driver calls it before it tells anything else, and at [`Shard::poll_timeout`] at the latest.
+    pub fn handle_timeout(&mut self, now: Time, wall: UnixMillis) {
         assert!(self.offer.is_none(), "an offer is answered before anything else is told");
-        self.now = self.now.max(now);
+        (self.now, self.wall) = (self.now.max(now), wall);
         let mut due = Vec::new();
         self.wheel.expire(self.now, &mut due);
         for key in due {

@@ -75,6 +75,7 @@ impl Topics {
     /// Enters the events of one topic of a new batch, and answers who wants them.
     pub(super) fn enter(&mut self, run: &TopicRun, first: Pos, groups: &Groups) -> &[GroupKey] {
         let topic = entry(&mut self.table, &self.trie, groups, &run.topic);
+        assert!(topic.index.back().is_none_or(|last| *last < first), "positions only grow");
         topic.index.extend(run.events.iter().map(|index| first.plus(*index as usize)));
         &topic.groups
     }
@@ -84,7 +85,7 @@ impl Topics {
         for run in batch.runs() {
             let topic = self.table.get_mut(&run.topic).expect("a topic with events in the tail stays");
             topic.index.drain(..run.events.len());
-            debug_assert!(topic.index.front().is_none_or(|pos| *pos >= batch.end()), "the index follows the tail");
+            assert!(topic.index.front().is_none_or(|pos| *pos >= batch.end()), "the index follows the tail");
             if topic.index.is_empty() && topic.named == 0 {
                 self.table.remove(&run.topic);
             }

@@ -43,6 +43,8 @@ impl Window {
 
     pub(super) fn push(&mut self, batch: Arc<Batch>) {
         assert_eq!(batch.first, self.next, "batches come in order, each once");
+        assert_eq!(batch.before, self.head, "a batch begins where the one before it ends");
+        assert_eq!(batch.start, self.start, "every shard holds what the tail holds");
         self.next = batch.end();
         self.head = batch.head;
         self.batches.push_back(batch);

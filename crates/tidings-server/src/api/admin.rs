@@ -1,27 +1,20 @@
 //! The admin listener: health, readiness, metrics. On a thread of its own, so that it answers when nothing else does.
 
 use crate::delivery::Delivery;
+use crate::engine::Engine;
 use crate::metrics::Metrics;
+use crate::small;
 use crate::stop::Stopping;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// A shard turns at least once a second: after five without, something is wrong.
+/// A shard turns at least once a second, and so does the log's writer while appends wait: after five without, something is wrong.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
-/// How long a request head may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// The pause after an accept that failed.
-const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// What the server says of itself to an orchestrator.
 #[derive(Clone, Debug)]
@@ -30,6 +23,7 @@ pub struct Admin(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     delivery: Delivery,
+    engine: Arc<dyn Engine>,
     metrics: Metrics,
     phase: AtomicU8,
 }
@@ -44,8 +38,8 @@ enum Phase {
 
 impl Admin {
     /// Not ready yet.
-    pub fn new(delivery: Delivery, metrics: Metrics) -> Self {
-        Admin(Arc::new(Inner { delivery, metrics, phase: AtomicU8::new(Phase::Starting as u8) }))
+    pub fn new(delivery: Delivery, engine: Arc<dyn Engine>, metrics: Metrics) -> Self {
+        Admin(Arc::new(Inner { delivery, engine, metrics, phase: AtomicU8::new(Phase::Starting as u8) }))
     }
 
     /// From now on `/readyz` says yes.
@@ -72,34 +66,14 @@ impl Admin {
         Ok(())
     }
 
-    async fn run(self, listener: std::net::TcpListener, mut stopping: Stopping) {
+    async fn run(self, listener: std::net::TcpListener, stopping: Stopping) {
         let listener = TcpListener::from_std(listener).expect("a listener of tokio's is one again");
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = stopping.stopped() => return,
-            };
-            let Ok((stream, _)) = accepted else {
-                tokio::time::sleep(BACK_OFF).await;
-                continue;
-            };
-            let admin = self.clone();
-            let answer = service_fn(move |request| {
-                let response = admin.answer(&request);
-                async move { Ok::<_, Infallible>(response) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), answer);
-            // One request at a time is asked here; how its connection ends is the asker's affair.
-            tokio::spawn(async move {
-                let _ = connection.await;
-            });
-        }
+        let metrics = self.0.metrics.clone();
+        let turned_away = move || metrics.turned_away();
+        small::run(listener, small::CONNECTIONS_MAX, turned_away, stopping, move |request| self.answer(request)).await;
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         if !super::local::is_local_host(request) {
             return text(StatusCode::MISDIRECTED_REQUEST, "this listener answers to localhost only\n".into());
         }
@@ -122,24 +96,37 @@ impl Admin {
     }
 
     fn health(&self) -> Response<Full<Bytes>> {
-        let stalled = self.0.delivery.stalled_for();
-        if stalled < STALLED_AFTER {
-            text(StatusCode::OK, "ok\n".into())
+        let (shard, writer) = (self.0.delivery.stalled_for(), self.0.engine.health().stalled);
+        if shard >= STALLED_AFTER {
+            not(format!("a shard has not turned for {} s\n", shard.as_secs()))
+        } else if writer >= STALLED_AFTER {
+            not(format!("the log's writer has not answered for {} s, though publishes wait\n", writer.as_secs()))
         } else {
-            text(StatusCode::SERVICE_UNAVAILABLE, format!("a shard has not turned for {} s\n", stalled.as_secs()))
+            text(StatusCode::OK, "ok\n".into())
         }
     }
 
+    /// Ready is who can be read and published to. A server whose disk is full can be read, and takes publishes again by itself: it stays
+    /// ready, and says so, since a balancer has no better place for its readers.
     fn readiness(&self) -> Response<Full<Bytes>> {
         let phase = self.0.phase.load(Ordering::Relaxed);
-        if phase == Phase::Ready as u8 {
-            text(StatusCode::OK, "ready\n".into())
-        } else if phase == Phase::Draining as u8 {
-            text(StatusCode::SERVICE_UNAVAILABLE, "not ready: draining\n".into())
+        let health = self.0.engine.health();
+        if phase == Phase::Draining as u8 {
+            not("not ready: draining\n".into())
+        } else if phase != Phase::Ready as u8 {
+            not("not ready: starting\n".into())
+        } else if health.has_failed {
+            not("not ready: the log has failed, nothing is published any more; readers are served\n".into())
+        } else if health.is_full {
+            text(StatusCode::OK, "ready; the disk is full: publishes are refused until there is room\n".into())
         } else {
-            text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting\n".into())
+            text(StatusCode::OK, "ready\n".into())
         }
     }
+}
+
+fn not(why: String) -> Response<Full<Bytes>> {
+    text(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {

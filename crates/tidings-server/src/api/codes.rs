@@ -83,8 +83,9 @@ codes! {
          there as soon as somebody publishes to it or listens.";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED,
         "this path does not take this method",
-        "Use one of the methods in the Allow header: GET listens, POST publishes.",
-        "GET on a topic listens or reads, POST publishes. The Allow header of the answer lists what the path takes.";
+        "Use one of the methods in the Allow header: GET listens, POST publishes, DELETE drops a topic's history.",
+        "GET on a topic listens or reads, POST publishes, DELETE drops its history. The Allow header of the answer lists what the path \
+         takes.";
     BodyNotAllowed "body_not_allowed" BAD_REQUEST,
         "a GET has no body",
         "Leave the body out; publish with POST.",
@@ -172,7 +173,7 @@ codes! {
         "A batch with nothing in it is most often a body that got lost on its way.";
     InvalidLine "invalid_line" BAD_REQUEST,
         "a line of the batch is not an event",
-        "Write each line as one JSON object with topic or topics, data or data_base64, and optionally type, content_type and \
+        "Write each line as one JSON object with topic or topics, data or data_base64, and optionally type, content_type, ttl and \
          idempotency_key. id and time are ignored; other fields fail the line.",
         "Unknown fields fail a line because most often they are misspelt ones. id and time are ignored so that what was read from one \
          server can be published to another.";
@@ -180,6 +181,11 @@ codes! {
         "nothing of this atomic batch was published",
         "Correct the lines that have another code, and send the batch again.",
         "With atomic=1 a batch is published whole or not at all. This line is good; another is not.";
+    InvalidTtl "invalid_ttl" BAD_REQUEST,
+        "this is no time to live",
+        "Write a whole number and its unit, from 1s to 3650d, such as 30s, 10m, 2h or 7d, in one Event-TTL header or in the field ttl.",
+        "An event with a time to live is given to nobody once that time is over. A number without a unit would be a guess; without a \
+         time to live an event is kept as long as the server keeps events.";
     InvalidIdempotencyKey "invalid_idempotency_key" BAD_REQUEST,
         "this is no idempotency key",
         "Use 1 to 256 bytes, in one Idempotency-Key header.",
@@ -204,11 +210,29 @@ codes! {
         "Publish to topics that exist: let the type or the data tell events apart rather than the topic.",
         "The server keeps a table of every topic that has events, and bounds it at topics_max. Topics are given back as their events \
          are dropped. Subscribing never takes one.";
+    DiskFull "disk_full" INSUFFICIENT_STORAGE,
+        "the disk is full",
+        "Make room on the server's disk; publishing goes on by itself then. Nothing of this request was published.",
+        "The server writes into files that are allocated before they are needed, so a full disk shows here and not in the middle of a \
+         write: nothing is damaged, and reading goes on. It takes publishes again as soon as it could allocate the next file. With \
+         --retain-bytes it keeps less.";
+    OutcomeUnknown "outcome_unknown" SERVICE_UNAVAILABLE,
+        "the log failed while this was written: whether it is published is not known",
+        "Repeat it with the same Idempotency-Key once the server has been started again: it is then published once.",
+        "Writing or syncing the log failed under this request. After a failed sync nobody can say what reached the disk, and trying \
+         again would only make it look well. So the server takes no publish any more, goes on serving readers, and must be started \
+         again: then the log is read, and what is in it is known.";
+    LogFailed "log_failed" SERVICE_UNAVAILABLE,
+        "the log has failed, and nothing is published any more",
+        "Look at the server's own log and at the disk, then start the server again. Nothing of this request was published.",
+        "A write or sync of the log failed, at an earlier request. The server does not try again, since nobody can say what a failed \
+         sync left behind; it serves readers, says on /readyz that it is not ready, and ends with an exit code of its own when it is \
+         stopped.";
     Busy "busy" SERVICE_UNAVAILABLE,
         "too much is being published at this moment",
         "Try again after the time in Retry-After.",
-        "The bodies and keys of all requests together are bounded (bodies_bytes_max, idempotency_keys_max). Nothing of this request was \
-         published.";
+        "The bodies and keys of all requests together are bounded (bodies_bytes_max, idempotency_claims_max). Nothing of this request \
+         was published.";
     Overloaded "overloaded" SERVICE_UNAVAILABLE,
         "the server has as many subscribers as it takes",
         "Try again after the time in Retry-After.",
@@ -238,6 +262,8 @@ impl Code {
             Code::Busy => Some(Duration::from_secs(1)),
             // A restart takes a second or two.
             Code::Draining => Some(Duration::from_secs(5)),
+            // Somebody has to look at a disk, and start the server again.
+            Code::OutcomeUnknown | Code::LogFailed => Some(Duration::from_secs(30)),
             // As streams are told on average: the middle of 30 to 90 s.
             Code::Overloaded => Some(Duration::from_secs(60)),
             _ => None,

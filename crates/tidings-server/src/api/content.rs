@@ -6,7 +6,9 @@
 use super::codes::Code;
 use super::problem::Problem;
 use crate::limits::Limits;
+use crate::units;
 use http::{HeaderMap, HeaderName, header};
+use std::time::Duration;
 use tidings_hub::{CONTROL_PREFIX, Content};
 use tidings_wire::EventType;
 
@@ -99,6 +101,21 @@ pub(super) fn event_type_of(headers: &HeaderMap, limits: &Limits) -> Result<Opti
     let name = std::str::from_utf8(value)
         .map_err(|_| Problem::new(Code::InvalidEventType, "the Event-Type header is not UTF-8"))?;
     event_type(name, limits)
+}
+
+/// How long an event lives that says so: `30s`, `10m`, `2h`, `7d`.
+pub(super) fn ttl(text: &str, limits: &Limits) -> Result<Duration, Problem> {
+    let ttl = units::time(text).filter(|ttl| (limits.ttl_min..=limits.ttl_max).contains(ttl));
+    ttl.ok_or_else(|| Code::InvalidTtl.into())
+}
+
+/// The time to live in a request's `Event-TTL` header.
+pub(super) fn ttl_of(headers: &HeaderMap, limits: &Limits) -> Result<Option<Duration>, Problem> {
+    const EVENT_TTL: HeaderName = HeaderName::from_static("event-ttl");
+    let value = single(headers, &EVENT_TTL).map_err(|Several| Problem::from(Code::InvalidTtl))?;
+    let Some(value) = value else { return Ok(None) };
+    let text = std::str::from_utf8(value).map_err(|_| Problem::from(Code::InvalidTtl))?;
+    ttl(text, limits).map(Some)
 }
 
 /// More than one value where there may be one.
@@ -224,6 +241,26 @@ mod tests {
         for bad in ["", "a\nb", "a\r", "\0", &"x".repeat(257)] {
             check(bad, Err(Code::InvalidEventType));
         }
+    }
+
+    #[test]
+    fn times_to_live() {
+        let check = |values: &[&str], expect: Result<Option<u64>, Code>| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("event-ttl", HeaderValue::from_str(value).unwrap());
+            }
+            let found = ttl_of(&headers, &Limits::DEFAULT).map_err(|problem| problem.code);
+            assert_eq!(found, expect.map(|seconds| seconds.map(Duration::from_secs)), "{values:?}");
+        };
+        check(&[], Ok(None));
+        check(&["1s"], Ok(Some(1)));
+        check(&["10m"], Ok(Some(600)));
+        check(&["3650d"], Ok(Some(3_650 * 86_400)));
+        for bad in ["", "30", "0s", "500ms", "-1s", "3651d", "1w", "1.5h", " 1s"] {
+            check(&[bad], Err(Code::InvalidTtl));
+        }
+        check(&["1s", "1s"], Err(Code::InvalidTtl));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 /// Request headers that a page may set.
 const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Accept, Cache-Control, Last-Event-ID, Event-Type, Idempotency-Key",
+    "Authorization, Content-Type, Accept, Cache-Control, Last-Event-ID, Event-Type, Event-TTL, Idempotency-Key",
 );
 /// Answer headers that a page may read beyond the usual ones.
 const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static("Tidings-Gap, Retry-After");
@@ -20,6 +20,14 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an origin such as https://app.example or http://127.0.0.1:8080")]
 pub struct BadOrigin(pub String);
+
+/// Whether all of them are origins as a browser would send them.
+///
+/// # Errors
+/// The first that is none.
+pub fn check_origins(allowed: &[String]) -> Result<(), BadOrigin> {
+    Cors::new(allowed).map(drop)
+}
 
 /// Whose pages may use the server.
 #[derive(Clone, Debug)]
@@ -206,7 +214,7 @@ mod tests {
             ("access-control-allow-methods", "GET"),
             (
                 "access-control-allow-headers",
-                "Authorization, Content-Type, Accept, Cache-Control, Last-Event-ID, Event-Type, Idempotency-Key",
+                "Authorization, Content-Type, Accept, Cache-Control, Last-Event-ID, Event-Type, Event-TTL, Idempotency-Key",
             ),
             ("access-control-max-age", "7200"),
         ]);

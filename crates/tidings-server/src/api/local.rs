@@ -6,17 +6,17 @@
 
 use super::codes::Code;
 use super::problem::Problem;
-use http::{HeaderMap, Request, Uri, header};
+use http::{HeaderMap, HeaderName, Request, Uri, header};
 
 /// Headers by which a proxy says that a request is not its own.
-const PROXY_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-for", "via"];
+const PROXY_HEADERS: [HeaderName; 3] = [header::FORWARDED, HeaderName::from_static("x-forwarded-for"), header::VIA];
 
 /// Whether a request is this machine's own: first where it was meant to go, then how it came.
 pub(super) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     if !is_for_localhost(uri, headers) {
         return Err(Code::Misdirected.into());
     }
-    if PROXY_HEADERS.iter().any(|name| headers.contains_key(*name)) {
+    if PROXY_HEADERS.iter().any(|name| headers.contains_key(name)) {
         return Err(Code::ProxiedAnonymous.into());
     }
     Ok(())
@@ -99,8 +99,8 @@ mod tests {
         check_request("http://evil.example/", &[("host", "localhost")], Err(Code::Misdirected));
         check_request("http://localhost/", &[("host", "evil.example")], Err(Code::Misdirected));
         for name in PROXY_HEADERS {
-            check_request("/", &[("host", "localhost"), (name, "")], Err(Code::ProxiedAnonymous));
-            check_request("/", &[("host", "evil.example"), (name, "1.1 x")], Err(Code::Misdirected));
+            check_request("/", &[("host", "localhost"), (name.as_str(), "")], Err(Code::ProxiedAnonymous));
+            check_request("/", &[("host", "evil.example"), (name.as_str(), "1.1 x")], Err(Code::Misdirected));
         }
     }
 

@@ -9,6 +9,7 @@ mod body;
 pub(crate) mod codes;
 mod content;
 mod cors;
+mod delete;
 mod html;
 mod local;
 mod negotiate;
@@ -23,12 +24,12 @@ mod upload;
 
 pub use admin::Admin;
 pub use body::ApiBody;
-pub use cors::BadOrigin;
+pub use cors::{BadOrigin, check_origins};
 
-use crate::delivery::{Delivery, Publisher};
+use crate::delivery::Delivery;
 use crate::demo::Demo;
-use crate::engine::Engine;
-use crate::idempotency::Idempotency;
+use crate::engine::{Engine, StoredKey};
+use crate::idempotency::{BodyDigest, Idempotency, KeyDigest};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use bytes::Bytes;
@@ -48,10 +49,8 @@ use upload::{Budget, Upload};
 pub struct ApiParts {
     /// The table of limits.
     pub limits: Arc<Limits>,
-    /// Where history is read.
+    /// Where events are taken, and history is read.
     pub engine: Arc<dyn Engine>,
-    /// The way in for events.
-    pub publisher: Publisher,
     /// Where subscriptions are made.
     pub delivery: Delivery,
     /// What is counted.
@@ -60,13 +59,14 @@ pub struct ApiParts {
     pub allowed_origins: Vec<String>,
     /// The demo's clock, if it is served.
     pub demo: Option<Demo>,
+    /// The idempotency keys that an earlier process stored, oldest first.
+    pub keys: Vec<StoredKey>,
 }
 
 /// The HTTP API.
 pub struct Api {
     limits: Arc<Limits>,
     engine: Arc<dyn Engine>,
-    publisher: Publisher,
     delivery: Delivery,
     metrics: Metrics,
     demo: Option<Demo>,
@@ -83,16 +83,19 @@ impl Api {
     /// # Errors
     /// An allowed origin is none.
     pub fn new(parts: ApiParts) -> Result<Self, BadOrigin> {
-        let ApiParts { limits, engine, publisher, delivery, metrics, allowed_origins, demo } = parts;
+        let ApiParts { limits, engine, delivery, metrics, allowed_origins, demo, keys: stored } = parts;
+        let keys = Idempotency::new(&limits);
+        for StoredKey { key, seq, ago } in stored {
+            keys.remember(ago, KeyDigest::from_bytes(key.id), BodyDigest::from_bytes(key.body), seq);
+        }
         Ok(Api {
             cors: Cors::new(&allowed_origins)?,
-            keys: Idempotency::new(&limits),
+            keys,
             bodies: Budget::new(limits.bodies_bytes_max),
             random: Random::new(fastrand::u64(..)),
             is_draining: AtomicBool::new(false),
             limits,
             engine,
-            publisher,
             delivery,
             metrics,
             demo,
@@ -120,7 +123,7 @@ impl Api {
         if !is_demo_stream {
             origin.put_on(response.headers_mut());
         }
-        self.metrics.answered(response.status());
+        self.metrics.answered(response.status().as_u16());
         upload.discard(&self.limits).await;
         response
     }
@@ -154,6 +157,7 @@ impl Api {
                 None => Err(Code::NotFound.into()),
             },
             (&Method::POST, Route::Topic(topic)) => publish::publish(self, topic, parts, upload).await,
+            (&Method::DELETE, Route::Topic(topic)) => delete::delete(self, topic).await,
             (&Method::POST, Route::Events) => batch::publish(self, parts, upload).await,
             _ => Err(Problem { allow: Some(route.methods()), ..Code::MethodNotAllowed.into() }),
         }

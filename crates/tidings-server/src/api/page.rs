@@ -47,7 +47,8 @@ pub(super) async fn answer(api: &Api, ask: Ask) -> Result<Response<ApiBody>, Pro
     if history.events.is_empty() && !history.more && gap.is_none() && !ask.wait.is_zero() {
         let reached = history.next;
         wait_for_event(api, ask.selection.clone(), reached, ask.wait).await?;
-        history = read(api, &ask.selection, ask.limit, ReadFrom::After { seq: reached, told: Seq::START }).await?;
+        history =
+            read(api, &ask.selection, ask.limit, ReadFrom::After { seq: reached, told: ReadFrom::NONE_TOLD }).await?;
     }
     let mut response = head();
     *response.body_mut() = ApiBody::whole(write_page(epoch, &history, gap.as_ref()));
@@ -71,7 +72,7 @@ impl Place {
         let known = |from| Place { from, requested: None, is_unknown: false };
         match resume {
             ResumePoint::After(id) if id.epoch == epoch => {
-                let from = ReadFrom::After { seq: id.seq, told: Seq::START };
+                let from = ReadFrom::After { seq: id.seq, told: ReadFrom::NONE_TOLD };
                 Place { requested: Some(id.to_string().into()), ..known(from) }
             }
             ResumePoint::After(id) => Place::unknown(id.to_string().into()),
@@ -79,7 +80,9 @@ impl Place {
             ResumePoint::Since(time) => known(ReadFrom::Since(time)),
             ResumePoint::Last(n) => known(ReadFrom::Newest(n)),
             ResumePoint::LastEach => known(ReadFrom::LastEach { after: Seq::START }),
-            ResumePoint::All | ResumePoint::Live => known(ReadFrom::After { seq: Seq::START, told: Seq::START }),
+            ResumePoint::All | ResumePoint::Live => {
+                known(ReadFrom::After { seq: Seq::START, told: ReadFrom::NONE_TOLD })
+            }
         }
     }
 
@@ -118,7 +121,13 @@ async fn look(
 
 async fn read(api: &Api, selection: &Arc<Selection>, limit: usize, from: ReadFrom) -> Result<History, Problem> {
     let read = Read { selection: selection.clone(), from, events_max: limit, bytes_max: api.limits.page_bytes_max };
-    api.engine.read(read).await.map_err(|ReadError::Stopped| Code::Draining.into())
+    api.engine.read(read).await.map_err(|error| match error {
+        ReadError::Storage => {
+            let detail = "history could not be read from the disk: try again, and look at what the server logs";
+            Problem::new(Code::Internal, detail)
+        }
+        ReadError::Stopped => Code::Draining.into(),
+    })
 }
 
 /// Waits until a subscription from there has its first bytes, or has none within the time. When the client goes away this is dropped,
@@ -173,7 +182,7 @@ mod tests {
 
     fn history(events: Vec<Arc<Event>>) -> History {
         let (start, next) = (Seq(3), Seq(9));
-        History { events, start, next, more: true, gap: false, dropped_to: Seq(2), truncated: true, head: Seq(20) }
+        History { events, start, next, more: true, gap: false, drops: 2, truncated: true, head: Seq(20) }
     }
 
     #[test]
@@ -182,7 +191,7 @@ mod tests {
             let place = Place { from, requested: requested.map(Into::into), is_unknown };
             assert_eq!(Place::new(resume.clone(), Epoch::from_random(EPOCH)), place, "{resume:?}");
         };
-        let after = |seq| ReadFrom::After { seq: Seq(seq), told: Seq::START };
+        let after = |seq| ReadFrom::After { seq: Seq(seq), told: ReadFrom::NONE_TOLD };
         let (ours, foreign) = (id(EPOCH, 7), id(2, 7));
         check(ResumePoint::After(ours), after(7), Some(&ours.to_string()), false);
         check(ResumePoint::All, after(0), None, false);
@@ -215,6 +224,7 @@ mod tests {
             topics: TopicName::new("t").unwrap().into(),
             event_type: None,
             content: Content::text("a\"b"),
+            expires: None,
         };
         let epoch = Epoch::from_random(EPOCH);
         let gap = Place::new(ResumePoint::unknown("x\"y"), epoch).gap(epoch, &history(vec![]));

@@ -36,7 +36,8 @@ impl<'a> Route<'a> {
     pub(super) fn methods(self) -> &'static str {
         match self {
             Route::Home | Route::Demo => "GET, HEAD, OPTIONS",
-            Route::Topic(_) | Route::Events => "GET, HEAD, POST, OPTIONS",
+            Route::Topic(_) => "GET, HEAD, POST, DELETE, OPTIONS",
+            Route::Events => "GET, HEAD, POST, OPTIONS",
         }
     }
 }

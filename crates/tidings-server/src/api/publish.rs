@@ -7,22 +7,27 @@ use super::problem::Problem;
 use super::upload::{Held, Upload};
 use super::{Api, ApiBody};
 use crate::auth;
-use crate::engine::{AppendError, Draft};
-use crate::idempotency::{BodyDigest, Claim, Claims, Full, KeyDigest};
+use crate::engine::{AppendError, Draft, Engine, Key};
+use crate::idempotency::{BodyDigest, Claim, Claims, KeyDigest, Refused};
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::Body;
-use serde::Serialize;
-use tidings_hub::{EventId, Grant, Seq, TopicName};
+use serde::{Serialize, Serializer};
+use std::time::Duration;
+use tidings_hub::{EventId, Grant, Seq, TopicName, UnixMillis};
+
+/// Bytes of a receipt beside its topic: the names, the longest id, the flag.
+const RECEIPT_BYTES: usize = 80;
 
 /// What a publisher is told of an event that was taken.
 #[derive(Debug, Serialize)]
 pub(super) struct Receipt<'a> {
     /// None of an event that is not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
+    id: Option<IdText>,
     topic: &'a str,
     /// Whether it had been published before, with the same key.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -31,8 +36,18 @@ pub(super) struct Receipt<'a> {
 
 impl<'a> Receipt<'a> {
     pub(super) fn new(api: &Api, seq: Option<Seq>, topic: &'a TopicName, duplicate: bool) -> Self {
-        let id = seq.map(|seq| EventId { epoch: api.engine.epoch(), seq }.to_string());
+        let id = seq.map(|seq| IdText(EventId { epoch: api.engine.epoch(), seq }));
         Receipt { id, topic: topic.as_str(), duplicate }
+    }
+}
+
+/// An id as it stands in JSON, printed where it goes.
+#[derive(Debug)]
+struct IdText(EventId);
+
+impl Serialize for IdText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 
@@ -51,25 +66,22 @@ where
     let topic = path::topic(encoded_topic)?;
     check_may_publish(&grant, &topic)?;
     let event_type = content::event_type_of(&parts.headers, limits)?;
+    let ttl = content::ttl_of(&parts.headers, limits)?;
     let key = key_of(&parts.headers, limits)?;
     let kind = content::kind_of(&parts.headers, limits)?;
     // The share of the budget is held until the event is committed: until then there are two of it.
     let Held { bytes, share: _share } =
-        upload.read(limits.event_bytes_max, &event_too_large(limits), &api.bodies, limits).await?;
+        upload.read(limits.event_bytes_max, || event_too_large(limits), &api.bodies, limits).await?;
     let content = content::content(kind, bytes)?;
-    let draft = Draft { topics: topic.clone().into(), event_type, content, durable: true };
-    let digests = |key| (KeyDigest::new(grant.subject(), &topic, key), body_digest(&draft));
-    let wanted: Vec<_> = key.map(digests).into_iter().collect();
-    let claims = api.keys.claim(&wanted).await.map_err(|Full| Problem::from(Code::Busy))?;
-    let (seq, duplicate) = match claims.of.first() {
-        None => (commit(api, vec![draft], claims, Vec::new()).await?[0], false),
-        Some(Claim::Mine) => (commit(api, vec![draft], claims, vec![0]).await?[0], false),
-        Some(Claim::Known(seq)) => (*seq, true),
-        Some(Claim::Conflict) => return Err(Code::IdempotencyMismatch.into()),
-        Some(Claim::SameAs(_)) => unreachable!("one key stands nowhere earlier"),
+    let expires = ttl.map(expires);
+    let draft = Draft { topics: topic.clone().into(), event_type, content, durable: true, expires, key: None };
+    let (seq, duplicate) = match key {
+        None => (commit(api, vec![draft], None).await?[0], false),
+        Some(key) => publish_once(api, draft, KeyDigest::new(grant.subject(), &topic, key)).await?,
     };
-    let receipt = Receipt::new(api, seq, &topic, duplicate);
-    let json = serde_json::to_vec(&receipt).expect("strings and a flag are always JSON");
+    let mut json = Vec::with_capacity(RECEIPT_BYTES + topic.as_str().len());
+    serde_json::to_writer(&mut json, &Receipt::new(api, seq, &topic, duplicate))
+        .expect("strings and a flag are always JSON, and a Vec takes every byte");
     let mut response = Response::new(ApiBody::whole(json));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -77,34 +89,79 @@ where
     Ok(response)
 }
 
-/// Commits the drafts and answers their numbers; `keyed` are those whose keys were claimed, in order.
+/// Publishes an event unless it was published before with this key; answers its number, and whether it was.
+async fn publish_once(api: &Api, mut draft: Draft, key: KeyDigest) -> Result<(Option<Seq>, bool), Problem> {
+    let body = body_digest(&draft);
+    draft.key = Some(Key { id: key.bytes(), body: body.bytes() });
+    let claims = api.keys.claim(&[(key, body)]).await.map_err(refused_claim)?;
+    match claims.of[..] {
+        [Claim::Mine] => Ok((commit(api, vec![draft], Some((claims, vec![0]))).await?[0], false)),
+        [Claim::Known(seq)] => Ok((seq, true)),
+        [Claim::Conflict] => Err(Code::IdempotencyMismatch.into()),
+        _ => unreachable!("one key has one claim, and stands nowhere earlier"),
+    }
+}
+
+/// Commits the drafts and answers their numbers. Claimed keys come with the indexes of their drafts, in order.
 ///
 /// A commit with keys runs as a task of its own: its client may go away, and its keys must then still learn what became of them.
 pub(super) async fn commit(
     api: &Api,
     drafts: Vec<Draft>,
-    claims: Claims,
-    keyed: Vec<usize>,
+    keyed: Option<(Claims, Vec<usize>)>,
 ) -> Result<Vec<Option<Seq>>, Problem> {
-    let (publisher, metrics, has_keys) = (api.publisher.clone(), api.metrics.clone(), !keyed.is_empty());
+    let Some((claims, keyed)) = keyed else {
+        return append(&*api.engine, &api.metrics, drafts).await.map_err(not_appended);
+    };
+    let (engine, metrics) = (api.engine.clone(), api.metrics.clone());
     let committing = async move {
-        let receipts = publisher.publish(drafts).await?;
-        metrics.published(receipts.seqs.len());
-        claims.complete(keyed.into_iter().map(|index| receipts.seqs[index]));
-        Ok(receipts.seqs)
+        let appended = append(&*engine, &metrics, drafts).await;
+        match &appended {
+            Ok(seqs) => claims.complete(keyed.into_iter().map(|index| seqs[index])),
+            Err(AppendError::OutcomeUnknown) => claims.lose(),
+            // Nothing was stored: the keys are free again.
+            Err(_) => drop(claims),
+        }
+        appended
     };
-    let committed = if has_keys {
-        // The task's only other end is a panic, which was reported where it happened.
-        tokio::spawn(committing).await.map_err(|_| Problem::from(Code::Internal))?
-    } else {
-        committing.await
-    };
-    committed.map_err(|error: AppendError| match error {
+    // The task's only other end is a panic, which was reported where it happened.
+    tokio::spawn(committing).await.map_err(|_| Problem::from(Code::Internal))?.map_err(not_appended)
+}
+
+async fn append(engine: &dyn Engine, metrics: &Metrics, drafts: Vec<Draft>) -> Result<Vec<Option<Seq>>, AppendError> {
+    let seqs = engine.append(drafts).await?;
+    metrics.published(seqs.len());
+    Ok(seqs)
+}
+
+/// Why an append was not taken, as an answer.
+pub(super) fn not_appended(error: AppendError) -> Problem {
+    match error {
         AppendError::TooManyTopics { .. } => {
             Problem::new(Code::TooManyTopics, format!("{error}: publish to those that exist"))
         }
+        AppendError::TooLarge { .. } => {
+            Problem::new(Code::BatchTooLarge, format!("{error}: split the batch, or let the server keep more"))
+        }
+        AppendError::NoSpace => Code::DiskFull.into(),
+        AppendError::OutcomeUnknown => Code::OutcomeUnknown.into(),
+        AppendError::Failed => Code::LogFailed.into(),
         AppendError::Stopped => Code::Draining.into(),
-    })
+    }
+}
+
+/// Why a request got no claims, as an answer.
+pub(super) fn refused_claim(refused: Refused) -> Problem {
+    match refused {
+        Refused::Full => Code::Busy.into(),
+        Refused::Unknown => Code::OutcomeUnknown.into(),
+    }
+}
+
+/// From when on nobody is given an event that lives so long from now on.
+pub(super) fn expires(ttl: Duration) -> UnixMillis {
+    let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+    UnixMillis(crate::clock::now().0.saturating_add(ttl))
 }
 
 /// Whether the grant covers publishing to a topic; nobody's covers the server's own.

@@ -6,6 +6,7 @@
 use super::codes::Code;
 use super::problem::Problem;
 use crate::limits::Limits;
+use crate::units;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -154,7 +155,7 @@ fn since(value: &str, now: UnixMillis) -> Result<ResumePoint, Problem> {
     if let Ok(id) = value.parse() {
         return Ok(ResumePoint::After(id));
     }
-    if let Some(ago) = duration(value) {
+    if let Some(ago) = units::time(value) {
         let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
         return Ok(ResumePoint::Since(UnixMillis(now.0.saturating_sub(ago))));
     }
@@ -167,23 +168,8 @@ fn since(value: &str, now: UnixMillis) -> Result<ResumePoint, Problem> {
     Ok(ResumePoint::Since(UnixMillis(instant.as_millisecond())))
 }
 
-/// `500ms`, `30s`, `10m`, `2h`, `7d`.
-fn duration(value: &str) -> Option<Duration> {
-    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = value.split_at(digits);
-    let unit_ms: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit_ms).map(Duration::from_millis)
-}
-
 fn wait(value: &str, limits: &Limits) -> Result<Duration, Problem> {
-    duration(value).filter(|wait| *wait <= limits.wait_max).ok_or_else(|| {
+    units::time(value).filter(|wait| *wait <= limits.wait_max).ok_or_else(|| {
         invalid(format!("wait is a time with its unit, such as 30s, and at most {} s", limits.wait_max.as_secs()))
     })
 }

@@ -2,21 +2,28 @@
 
 use super::*;
 use crate::connection::PendingGauge;
-use crate::engine::MemoryEngine;
+use crate::testing;
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tidings_testkit::storage::Disk;
 
 fn api(limits: Limits) -> Api {
+    api_on(&testing::disk(), limits)
+}
+
+fn api_on(disk: &Disk, limits: Limits) -> Api {
     let limits = Arc::new(limits);
-    let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new(1, &limits));
-    let (delivery, publisher) = Delivery::start(&engine, &limits).unwrap();
-    let metrics = Metrics::new(delivery.clone(), None, PendingGauge::default());
+    let embedded = testing::engine_on(disk.dir(), &limits);
+    let engine: Arc<dyn Engine> = embedded.clone();
+    let delivery = Delivery::start(&engine, &limits).unwrap();
+    let keys = embedded.keys(limits.idempotency_age, limits.idempotency_keys_max).unwrap();
+    let metrics = Metrics::new(delivery.clone(), embedded, None, PendingGauge::default());
     let allowed_origins = Vec::new();
-    Api::new(ApiParts { limits, engine, publisher, delivery, metrics, allowed_origins, demo: None }).unwrap()
+    Api::new(ApiParts { limits, engine, delivery, metrics, allowed_origins, demo: None, keys }).unwrap()
 }
 
 fn request<B>(method: Method, target: &str, body: B) -> Request<B> {
@@ -31,6 +38,16 @@ async fn get(api: &Api, target: &str, accept: &str) -> Response<ApiBody> {
 
 async fn post(api: &Api, topic: &str, body: &'static str) -> Response<ApiBody> {
     api.handle(request(Method::POST, &format!("/topics/{topic}"), Full::<Bytes>::from(body))).await
+}
+
+async fn post_keyed(api: &Api, topic: &str, key: &'static str) -> Response<ApiBody> {
+    let mut request = request(Method::POST, &format!("/topics/{topic}"), Full::<Bytes>::from("x"));
+    request.headers_mut().insert("idempotency-key", HeaderValue::from_static(key));
+    api.handle(request).await
+}
+
+async fn delete(api: &Api, topic: &str) -> Response<ApiBody> {
+    api.handle(request(Method::DELETE, &format!("/topics/{topic}"), Full::<Bytes>::default())).await
 }
 
 async fn text(response: Response<ApiBody>) -> String {
@@ -158,11 +175,14 @@ async fn a_page_is_bounded_in_events_looked_at_and_says_that_there_is_more() {
 
 #[tokio::test]
 async fn what_was_dropped_is_said_in_the_page_and_its_head() {
-    let api = api(Limits { history_bytes_max: 2_000, ..Limits::DEFAULT });
+    let api = api(Limits::DEFAULT);
     let first: Value = serde_json::from_str(&text(post(&api, "t", "x").await).await).unwrap();
-    for _ in 0..50 {
+    for _ in 0..5 {
         post(&api, "t", "x").await;
     }
+    let deleted = delete(&api, "t").await;
+    assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+    assert_eq!(text(deleted).await, "");
     let target = format!("/topics/t?since={}&limit=1&wait=50s", first["id"].as_str().unwrap());
     let page = get(&api, &target, "application/json").await;
     assert_eq!(page.headers()["tidings-gap"], "expired");
@@ -171,4 +191,140 @@ async fn what_was_dropped_is_said_in_the_page_and_its_head() {
     let read_on = format!("/topics/t?since={}", page["next"].as_str().unwrap());
     let page = get(&api, &read_on, "application/json").await;
     assert!(!page.headers().contains_key("tidings-gap"), "told once");
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_publishes_are_refused_by_name_and_readers_served() {
+    let disk = testing::disk();
+    let api = api_on(&disk, Limits::DEFAULT);
+    assert_eq!(post(&api, "t", "x").await.status(), StatusCode::OK);
+    disk.fail_sync_in(1);
+    let unknown = post_keyed(&api, "t", "k").await;
+    assert_eq!(unknown.headers()[header::RETRY_AFTER], "30");
+    check_refused(unknown, 503, "outcome_unknown").await;
+    check_refused(post_keyed(&api, "t", "k").await, 503, "outcome_unknown").await;
+    check_refused(post_keyed(&api, "t", "l").await, 503, "log_failed").await;
+    check_refused(post(&api, "t", "x").await, 503, "log_failed").await;
+    check_refused(delete(&api, "t").await, 503, "log_failed").await;
+    let page: Value = serde_json::from_str(&text(get(&api, "/topics/t", "application/json").await).await).unwrap();
+    assert_eq!(page["events"].as_array().map(Vec::len), Some(1), "{page}");
+    let metrics = api.metrics.encode();
+    assert!(metrics.contains("tidings_log_failed 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_507_and_leaves_the_key_free() {
+    let disk = testing::disk();
+    let api = api_on(&disk, Limits::DEFAULT);
+    let large: &'static str = Box::leak("x".repeat(1 << 19).into());
+    assert_eq!(post(&api, "t", large).await.status(), StatusCode::OK);
+    disk.set_space(disk.used());
+    while post(&api, "t", large).await.status() == StatusCode::OK {}
+    check_refused(post(&api, "t", large).await, 507, "disk_full").await;
+    disk.set_space(u64::MAX);
+    let answer = loop {
+        let answer = post_keyed(&api, "t", "k").await;
+        if answer.status() == StatusCode::OK {
+            break answer;
+        }
+        check_refused(answer, 507, "disk_full").await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let receipt: Value = serde_json::from_str(&text(answer).await).unwrap();
+    assert_eq!(receipt.get("duplicate"), None, "nothing was published before");
+}
+
+#[tokio::test]
+async fn keys_are_known_to_the_next_process_and_so_is_what_was_unknown() {
+    let disk = testing::disk();
+    let api = api_on(&disk, Limits::DEFAULT);
+    let first: Value = serde_json::from_str(&text(post_keyed(&api, "t", "k").await).await).unwrap();
+    disk.fail_sync_in(1);
+    check_refused(post_keyed(&api, "t", "l").await, 503, "outcome_unknown").await;
+    disk.kill();
+    drop(api);
+    let api = api_on(&disk, Limits::DEFAULT);
+    let again: Value = serde_json::from_str(&text(post_keyed(&api, "t", "k").await).await).unwrap();
+    assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &true.into()));
+    // It was written and not synced: the process that died did not know, and this one does.
+    post_keyed(&api, "t", "l").await;
+    let page: Value = serde_json::from_str(&text(get(&api, "/topics/t", "application/json").await).await).unwrap();
+    assert_eq!(page["events"].as_array().map(Vec::len), Some(2), "each once: {page}");
+}
+
+#[tokio::test]
+async fn deleting_is_told_to_who_returns_and_lets_the_tail_go() {
+    let api = api(Limits::DEFAULT);
+    let first: Value = serde_json::from_str(&text(post(&api, "t", "gone").await).await).unwrap();
+    post(&api, "other", "stays").await;
+    for _ in 0..2 {
+        assert_eq!(delete(&api, "t").await.status(), StatusCode::NO_CONTENT, "also when there is nothing");
+    }
+    let page: Value =
+        serde_json::from_str(&text(get(&api, "/events?topic=**", "application/json").await).await).unwrap();
+    assert_eq!(page["events"].as_array().map(Vec::len), Some(1), "{page}");
+    assert_eq!(page["events"][0]["data"], "stays");
+    let before = first["id"].as_str().unwrap().replace(".1", ".0");
+    let mut stream = get(&api, &format!("/topics/t?last_event_id={before}"), "text/event-stream").await;
+    assert_eq!(stream.headers()["tidings-gap"], "expired");
+    post(&api, "t", "after").await;
+    let mut seen = String::new();
+    while !seen.contains("data: after") {
+        let frame = stream.body_mut().frame().await.unwrap().unwrap();
+        seen.push_str(std::str::from_utf8(&frame.into_data().unwrap()).unwrap());
+    }
+    assert!(!seen.contains("gone") && seen.contains("tidings.gap"), "{seen}");
+    check_refused(delete(&api, "tidings/clock").await, 403, "reserved_topic").await;
+    check_refused(delete(&api, "a//b").await, 400, "invalid_topic").await;
+    api.drain();
+    check_refused(delete(&api, "t").await, 503, "draining").await;
+}
+
+#[tokio::test]
+async fn an_event_lives_as_long_as_it_says() {
+    let api = api(Limits { ttl_min: Duration::ZERO, ..Limits::DEFAULT });
+    for (ttl, data) in [("1ms", "short"), ("1h", "long")] {
+        let mut request = request(Method::POST, "/topics/t", Full::<Bytes>::from(data));
+        request.headers_mut().insert("event-ttl", ttl.parse().unwrap());
+        assert_eq!(api.handle(request).await.status(), StatusCode::OK);
+    }
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let page: Value = serde_json::from_str(&text(get(&api, "/topics/t", "application/json").await).await).unwrap();
+    assert_eq!((page["events"].as_array().map(Vec::len), &page["events"][0]["data"]), (Some(1), &"long".into()));
+}
+
+/// Status and text of what the admin listener answers.
+async fn asked(admin: &Admin, target: &str) -> (u16, String) {
+    let answer = admin.answer(&request(Method::GET, target, ()));
+    let status = answer.status().as_u16();
+    (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn readiness_says_what_is_wrong_with_the_log() {
+    let disk = testing::disk();
+    let api = api_on(&disk, Limits::DEFAULT);
+    let admin = Admin::new(api.delivery.clone(), api.engine.clone(), api.metrics.clone());
+    assert_eq!(asked(&admin, "/readyz").await, (503, "not ready: starting\n".into()));
+    admin.ready();
+    assert_eq!(asked(&admin, "/readyz").await, (200, "ready\n".into()));
+    let large: &'static str = Box::leak("x".repeat(1 << 19).into());
+    post(&api, "t", large).await;
+    disk.set_space(disk.used());
+    while post(&api, "t", large).await.status() == StatusCode::OK {}
+    let (status, full) = asked(&admin, "/readyz").await;
+    assert!(status == 200 && full.contains("the disk is full"), "{full}");
+    disk.set_space(u64::MAX);
+    while post(&api, "t", "x").await.status() != StatusCode::OK {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(asked(&admin, "/readyz").await, (200, "ready\n".into()));
+    // Whatever the log syncs next fails: if that is a spare's making, the publish behind it is refused.
+    disk.fail_sync_in(1);
+    while post(&api, "t", "x").await.status() == StatusCode::OK {}
+    let (status, failed) = asked(&admin, "/readyz").await;
+    assert!(status == 503 && failed.contains("the log has failed"), "{failed}");
+    assert_eq!(asked(&admin, "/healthz").await, (200, "ok\n".into()), "it is not stuck");
+    admin.draining();
+    assert_eq!(asked(&admin, "/readyz").await.1, "not ready: draining\n");
 }

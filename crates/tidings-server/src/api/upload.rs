@@ -66,12 +66,12 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
     pub(super) async fn read(
         &mut self,
         bytes_max: usize,
-        too_large: &Problem,
+        too_large: impl Fn() -> Problem,
         budget: &Budget,
         limits: &Limits,
     ) -> Result<Held, Problem> {
         if self.announced.is_some_and(|announced| announced > bytes_max as u64) {
-            return Err(too_large.clone());
+            return Err(too_large());
         }
         // From the first look on the client is told to go on, and sends.
         self.is_held_back = false;
@@ -85,7 +85,12 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
         }
     }
 
-    async fn read_frames(&mut self, bytes_max: usize, too_large: &Problem, budget: &Budget) -> Result<Held, Problem> {
+    async fn read_frames(
+        &mut self,
+        bytes_max: usize,
+        too_large: impl Fn() -> Problem,
+        budget: &Budget,
+    ) -> Result<Held, Problem> {
         let mut bytes = Vec::new();
         let mut share = Share { budget: budget.clone(), bytes: 0 };
         while let Some(frame) = self.body.frame().await {
@@ -96,7 +101,7 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
             // Trailers mean nothing here.
             let Ok(data) = frame.into_data() else { continue };
             if data.len() > bytes_max - bytes.len() {
-                return Err(too_large.clone());
+                return Err(too_large());
             }
             share.grow(data.len())?;
             bytes.extend_from_slice(&data);
@@ -169,9 +174,9 @@ mod tests {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let too_large = Problem::from(Code::EventTooLarge);
+        let too_large = || Problem::from(Code::EventTooLarge);
         let mut upload = Upload::new(&HeaderMap::new(), body);
-        upload.read(bytes_max, &too_large, budget, &LIMITS).await.map_err(|problem| problem.code)
+        upload.read(bytes_max, too_large, budget, &LIMITS).await.map_err(|problem| problem.code)
     }
 
     #[tokio::test]

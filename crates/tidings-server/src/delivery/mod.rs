@@ -1,26 +1,25 @@
 //! From the engine's order to the sockets: the pump owns the tail, each shard has a thread of its own, and a subscription's bytes
 //! reach its response through a slot.
 
-mod publisher;
+mod places;
 mod pump;
 mod shard;
 mod slot;
 mod stats;
 
-pub use publisher::Publisher;
 pub use pump::TailStats;
 pub use slot::{StreamBody, StreamReset};
 pub use stats::{ShardStats, Snapshot};
 
 use crate::engine::Engine;
 use crate::limits::Limits;
+use pump::Pump;
 use shard::{Mailbox, Subscribed};
 use slot::{Slot, SlotGauge};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tidings_hub::{GapReason, ResumePoint, Spec, Tail};
-use tokio::sync::watch;
 
 /// How long a response head waits to say whether something is missing. The stream says it too, later if need be.
 const HEAD_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -70,32 +69,30 @@ impl Drop for Place {
 }
 
 impl Delivery {
-    /// Starts the pump and one shard, and answers the ways in. Called once an engine, before anything is appended.
+    /// Starts one shard, and the engine with the pump as its sink. Called once an engine, before anything is appended.
     ///
     /// # Errors
     /// A thread could not be started.
-    pub fn start(engine: &Arc<dyn Engine>, limits: &Limits) -> std::io::Result<(Delivery, Publisher)> {
+    pub fn start(engine: &Arc<dyn Engine>, limits: &Limits) -> std::io::Result<Delivery> {
         let (epoch, head) = (engine.epoch(), engine.head());
-        let stats = Arc::new(ShardStats::default());
+        let shard_stats = Arc::new(ShardStats::default());
         let config = limits.shard_config(epoch, head, fastrand::u64(..), fastrand::u64(..));
-        let mailbox = shard::start(0, config, engine.clone(), stats.clone())?;
-        let (visible, seen) = watch::channel(0);
+        let mailboxes = vec![shard::start(0, config, engine.clone(), shard_stats.clone())?];
         let tail = Tail::new(epoch, head, limits.tail_bytes_max);
-        let tail_stats = Arc::new(TailStats::default());
-        let mailboxes = vec![mailbox];
-        tokio::spawn(pump::run(tail, engine.tail(), mailboxes.clone(), visible, tail_stats.clone()));
-        let delivery = Delivery(Arc::new(Inner {
+        let stats = Arc::new(TailStats::default());
+        let mut pump = Pump { tail, mailboxes: mailboxes.clone(), stats: stats.clone() };
+        engine.start(Box::new(move |commit| pump.commit(commit)))?;
+        Ok(Delivery(Arc::new(Inner {
             mailboxes,
             next: AtomicUsize::new(0),
             subscribers: Arc::default(),
             subscribers_max: limits.subscribers_max,
             draining: AtomicBool::new(false),
             slots: SlotGauge::default(),
-            shards: vec![stats],
-            tail: tail_stats,
+            shards: vec![shard_stats],
+            tail: stats,
             started: Instant::now(),
-        }));
-        Ok((delivery, Publisher::new(engine.clone(), seen)))
+        })))
     }
 
     /// Adds a subscription. Answers when its start is known, or after a second without.

@@ -1,17 +1,19 @@
-//! The pump: takes the engine's commits in order, gives them their place in the tail, and hands each batch to every shard.
+//! The pump: gives the engine's commits their place in the tail, and hands each batch to every shard.
+//!
+//! It has no thread of its own: the engine's drives it, as its sink.
 
 use super::shard::Mailbox;
 use crate::engine::Commit;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tidings_hub::Tail;
-use tokio::sync::{mpsc, watch};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tidings_hub::{Event, Tail};
 
-/// Bytes and events of the tail, for the metrics.
+/// The tail's numbers, for the metrics.
 #[derive(Debug, Default)]
 pub struct TailStats {
     bytes: AtomicUsize,
     events: AtomicUsize,
+    waits: AtomicU64,
 }
 
 impl TailStats {
@@ -24,23 +26,41 @@ impl TailStats {
     pub fn events(&self) -> usize {
         self.events.load(Ordering::Relaxed)
     }
+
+    /// Batches that waited for a place in a shard's mailbox, and their publishers with them.
+    pub fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
+    }
 }
 
-/// Runs until the engine ends its tail.
-pub(super) async fn run(
-    mut tail: Tail,
-    mut commits: mpsc::Receiver<Commit>,
-    mailboxes: Vec<Mailbox>,
-    visible: watch::Sender<u64>,
-    stats: Arc<TailStats>,
-) {
-    while let Some(commit) = commits.recv().await {
-        let batch = tail.append(commit.events);
-        for mailbox in &mailboxes {
-            mailbox.batch(batch.clone()).await;
+/// Owns the tail, and knows every shard.
+pub(super) struct Pump {
+    pub(super) tail: Tail,
+    pub(super) mailboxes: Vec<Mailbox>,
+    pub(super) stats: Arc<TailStats>,
+}
+
+impl Pump {
+    /// Makes one commit visible. Blocks while a shard's mailbox is full.
+    pub(super) fn commit(&mut self, commit: Commit) {
+        match commit {
+            Commit::Events(events) => self.append(events),
+            Commit::Deleted(topic) => {
+                let start = self.tail.let_go(&topic);
+                for mailbox in &self.mailboxes {
+                    mailbox.let_go(start);
+                }
+            }
         }
-        stats.bytes.store(tail.bytes(), Ordering::Relaxed);
-        stats.events.store(tail.events(), Ordering::Relaxed);
-        visible.send_replace(commit.number);
+        self.stats.bytes.store(self.tail.bytes(), Ordering::Relaxed);
+        self.stats.events.store(self.tail.events(), Ordering::Relaxed);
+    }
+
+    fn append(&mut self, events: Vec<Arc<Event>>) {
+        let batch = self.tail.append(events);
+        for mailbox in &self.mailboxes {
+            let waited = mailbox.batch(batch.clone());
+            self.stats.waits.fetch_add(u64::from(waited), Ordering::Relaxed);
+        }
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! The portable driver: no poller, no timer of its own. It sleeps in its mailbox, for as long as the machine allows.
 
+use super::places::Places;
 use super::slot::Slot;
 use super::stats::ShardStats;
+use crate::abort::AbortOnPanic;
 use crate::engine::Engine;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tidings_hub::{
-    Batch, FetchId, GapReason, History, HistoryError, ResumePoint, Shard, ShardConfig, Spec, SubscriberId, Time,
+    Batch, FetchId, GapReason, History, HistoryError, Pos, ResumePoint, Shard, ShardConfig, Spec, SubscriberId, Time,
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 /// How long a shard sleeps at most: it turns at least so often, and `/healthz` watches that it does.
 const TURN_MAX: Duration = Duration::from_secs(1);
@@ -25,7 +27,14 @@ pub(super) const BATCHES_MAX: usize = 256;
 /// [`BATCHES_MAX`], all else by a few words a connection.
 enum Word {
     Batch(Arc<Batch>),
-    Subscribe { spec: Spec, resume: ResumePoint, slot: Arc<Slot>, reply: oneshot::Sender<Subscribed> },
+    /// The tail holds nothing before this position any more.
+    LetGo(Pos),
+    Subscribe {
+        spec: Spec,
+        resume: ResumePoint,
+        slot: Arc<Slot>,
+        reply: oneshot::Sender<Subscribed>,
+    },
     Writable(SubscriberId),
     Gone(SubscriberId),
     History(FetchId, Result<History, HistoryError>),
@@ -42,17 +51,20 @@ pub(super) struct Subscribed {
 #[derive(Clone)]
 pub(super) struct Mailbox {
     sender: Sender<Word>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Mailbox {
-    /// Hands over a batch, once there is a place for it.
-    pub(super) async fn batch(&self, batch: Arc<Batch>) {
-        // A shard that has ended takes nothing more; its semaphore stays open, so this never fails.
-        if let Ok(place) = self.places.acquire().await {
-            place.forget();
-        }
+    /// Hands over a batch, once there is a place for it; answers whether it had to wait.
+    pub(super) fn batch(&self, batch: Arc<Batch>) -> bool {
+        let waited = self.places.take();
         self.send(Word::Batch(batch));
+        waited
+    }
+
+    /// Says that the tail holds nothing before a position any more.
+    pub(super) fn let_go(&self, start: Pos) {
+        self.send(Word::LetGo(start));
     }
 
     /// Asks for a subscription; none if the shard has ended.
@@ -105,11 +117,11 @@ pub(super) fn start(
     stats: Arc<ShardStats>,
 ) -> std::io::Result<Mailbox> {
     let (sender, words) = channel();
-    let mailbox = Mailbox { sender, places: Arc::new(Semaphore::new(BATCHES_MAX)) };
+    let mailbox = Mailbox { sender, places: Arc::new(Places::new(BATCHES_MAX)) };
     let driver_mailbox = mailbox.clone();
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new().name(format!("tidings-shard-{index}")).spawn(move || {
-        let shard = Shard::new(config, Time::from_millis(0));
+        let shard = Shard::new(config, Time::from_millis(0), crate::clock::now());
         let subscribers = HashMap::new();
         let origin = Instant::now();
         Driver { shard, words, mailbox: driver_mailbox, origin, subscribers, engine, runtime, stats }.run();
@@ -119,11 +131,10 @@ pub(super) fn start(
 
 impl Driver {
     fn run(mut self) {
-        // A broken invariant in the hub is a panic that ends the process: recovery is quick and exact, going on is neither.
         let _bomb = AbortOnPanic;
         loop {
             let Ok(first) = self.wait() else { return };
-            self.shard.handle_timeout(self.now());
+            self.shard.handle_timeout(self.now(), crate::clock::now());
             let mut word = first;
             for _ in 0..SLICE {
                 match word.take() {
@@ -163,8 +174,9 @@ impl Driver {
         match word {
             Word::Batch(batch) => {
                 self.shard.handle_batch(&batch);
-                self.mailbox.places.add_permits(1);
+                self.mailbox.places.give_back();
             }
+            Word::LetGo(start) => self.shard.handle_let_go(start),
             Word::Subscribe { spec, resume, slot, reply } => {
                 let id = self.shard.subscribe(spec, resume);
                 let (sender, opened) = oneshot::channel();
@@ -213,17 +225,6 @@ impl Driver {
             if let Some(subscriber) = self.subscribers.remove(&id) {
                 subscriber.slot.close(close);
             }
-        }
-    }
-}
-
-/// Ends the process if its thread panics: a shard that stands still would be a server that lies.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::date::DateText;
 use crate::api::ApiBody;
-use crate::delivery::{Delivery, Publisher, Refused};
-use crate::engine::Draft;
+use crate::delivery::{Delivery, Refused};
+use crate::engine::{Draft, Engine};
 use http::{HeaderValue, Response, StatusCode, header};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,7 +21,7 @@ pub struct Demo(Arc<Inner>);
 
 struct Inner {
     delivery: Delivery,
-    publisher: Publisher,
+    engine: Arc<dyn Engine>,
     topic: TopicName,
     selection: Arc<Selection>,
     clock: Mutex<Clock>,
@@ -39,12 +39,12 @@ struct Listener(Arc<Inner>);
 
 impl Demo {
     /// A clock that does not tick yet. `grant` must cover the clock's topic.
-    pub fn new(delivery: Delivery, publisher: Publisher, grant: Arc<Grant>) -> Self {
+    pub fn new(delivery: Delivery, engine: Arc<dyn Engine>, grant: Arc<Grant>) -> Self {
         let topic = TopicName::new(TOPIC).expect("the clock's topic is a topic");
         let selection = Selection::new(vec![topic.clone()], Vec::new(), Vec::new(), grant)
             .expect("a local grant covers every topic");
         let selection = Arc::new(selection);
-        Demo(Arc::new(Inner { delivery, publisher, topic, selection, clock: Mutex::default() }))
+        Demo(Arc::new(Inner { delivery, engine, topic, selection, clock: Mutex::default() }))
     }
 
     /// Answers `GET /stream`: the sketch's headers and nothing else, then dates.
@@ -83,7 +83,7 @@ impl Demo {
         let mut clock = self.0.lock();
         clock.listeners += 1;
         if clock.ticking.is_none() {
-            clock.ticking = Some(tokio::spawn(tick(self.0.publisher.clone(), self.0.topic.clone())));
+            clock.ticking = Some(tokio::spawn(tick(self.0.engine.clone(), self.0.topic.clone())));
         }
         drop(clock);
         Listener(self.0.clone())
@@ -109,7 +109,7 @@ impl Drop for Listener {
 }
 
 /// Publishes the date every second until it is stopped.
-async fn tick(publisher: Publisher, topic: TopicName) {
+async fn tick(engine: Arc<dyn Engine>, topic: TopicName) {
     let text = DateText::system();
     let second = Duration::from_secs(1);
     let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + second, second);
@@ -122,8 +122,10 @@ async fn tick(publisher: Publisher, topic: TopicName) {
             event_type: None,
             content: Content::text(&text.text(millis)),
             durable: false,
+            expires: None,
+            key: None,
         };
-        if publisher.publish(vec![draft]).await.is_err() {
+        if engine.append(vec![draft]).await.is_err() {
             return;
         }
     }

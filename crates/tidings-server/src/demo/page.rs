@@ -1,59 +1,24 @@
 //! The demo's client page, served on an origin of its own: one HTML file with its script inside.
 
+use crate::metrics::Metrics;
+use crate::small;
 use crate::stop::Stopping;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
-use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 /// The page as it stands in the tree; people copy it.
 const PAGE: &str = include_str!("page.html");
 /// The server it listens to, as written in the page.
 const SERVER_IN_PAGE: &str = "http://localhost:3200/";
-/// How long a request head may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections served at once: a browser opens six.
-const CONNECTIONS_MAX: usize = 64;
-/// The pause after an accept that failed.
-const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// Serves the page until told to stop. `port` is where the API listens.
-pub(crate) async fn serve(listener: TcpListener, port: u16, mut stopping: Stopping) {
+pub(crate) async fn serve(listener: TcpListener, port: u16, metrics: Metrics, stopping: Stopping) {
     let page = Bytes::from(PAGE.replace(SERVER_IN_PAGE, &format!("http://localhost:{port}/")));
-    let room = std::sync::Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopping.stopped() => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(BACK_OFF).await;
-            continue;
-        };
-        // Beyond the bound a connection is dropped: nobody but a browser or two has business here.
-        let Ok(permit) = room.clone().try_acquire_owned() else { continue };
-        let page = page.clone();
-        tokio::spawn(async move {
-            let answer = service_fn(move |request| {
-                let response = answer(&request, &page);
-                async move { Ok::<_, Infallible>(response) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), answer);
-            // A page that was not fetched to its end is the browser's affair.
-            let _ = connection.await;
-            drop(permit);
-        });
-    }
+    let turned_away = move || metrics.turned_away();
+    small::run(listener, small::CONNECTIONS_MAX, turned_away, stopping, move |request| answer(request, &page)).await;
 }
 
 fn answer(request: &Request<Incoming>, page: &Bytes) -> Response<Full<Bytes>> {

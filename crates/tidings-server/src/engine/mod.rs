@@ -1,15 +1,16 @@
-//! Where the order of events is decided. The hub is fed by [`Engine::tail`] alone, in every engine: so a cluster changes nothing
-//! above this line.
+//! Where the order of events is decided. The hub is fed by the [`Sink`] of [`Engine::start`] alone, in every engine: so a cluster
+//! changes nothing above this line.
 
-mod memory;
+pub(crate) mod embedded;
 
-pub use memory::MemoryEngine;
+pub use embedded::{EmbeddedEngine, EngineParts, OpenError, StoredKey};
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use tidings_hub::{Content, Epoch, Event, History, Read, Seq, Topics};
+use std::time::Duration;
+use tidings_hub::{Content, Epoch, Event, History, Read, Seq, TopicName, Topics, UnixMillis};
 use tidings_wire::EventType;
-use tokio::sync::mpsc;
 
 /// A future that an engine returns.
 pub type EngineFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -25,27 +26,37 @@ pub struct Draft {
     pub content: Content,
     /// Whether it is stored. An event that is not has no number and no id, and lives in the tail only.
     pub durable: bool,
+    /// From when on nobody is given it.
+    pub expires: Option<UnixMillis>,
+    /// The idempotency key it is published with, to be found again after a restart.
+    pub key: Option<Key>,
 }
 
-/// What the engine made of the drafts of one append.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipts {
-    /// The number of the commit they were in: once the tail has it, everybody sees them.
-    pub commit: u64,
-    /// The events' numbers, in the drafts' order.
-    pub seqs: Vec<Option<Seq>>,
+/// An idempotency key, and what was published with it: digests that cannot be read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Whose key, on which topic, and which.
+    pub id: [u8; 16],
+    /// What was published.
+    pub body: [u8; 16],
 }
 
-/// The events that one commit made visible, in order.
+/// What an engine has decided, in its order.
 #[derive(Clone, Debug)]
-pub struct Commit {
-    /// Counts commits in this process, from 1, without a hole.
-    pub number: u64,
-    /// At least one.
-    pub events: Vec<Arc<Event>>,
+pub enum Commit {
+    /// Events, at least one, in order.
+    Events(Vec<Arc<Event>>),
+    /// A topic's history was deleted, up to its newest event so far.
+    Deleted(TopicName),
 }
 
-/// Why nothing of an append was taken.
+/// Makes a commit visible. When the call returns the tail and every shard have it.
+///
+/// It blocks while a shard is so far behind that it takes nothing more, so an engine calls it on a thread of its own, never on the
+/// runtime's. No other thread stands between: a hop would cost more than the work, and the engine's next commit gathers meanwhile.
+pub type Sink = Box<dyn FnMut(Commit) + Send>;
+
+/// Why an append was not taken. After [`AppendError::OutcomeUnknown`] alone it may be stored all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// There are as many stored topics as there may be.
@@ -54,6 +65,21 @@ pub enum AppendError {
         /// The limit `topics_max`.
         max: usize,
     },
+    /// It takes more room than one append may.
+    #[error("an append takes at most {max} bytes on disk")]
+    TooLarge {
+        /// The limit `log_batch_bytes_max`, or less where little is kept.
+        max: usize,
+    },
+    /// There is no room on the disk. There may be again.
+    #[error("the disk is full")]
+    NoSpace,
+    /// The log failed under it: whether it is stored will be known after a restart.
+    #[error("the log failed under it")]
+    OutcomeUnknown,
+    /// The log has failed earlier.
+    #[error("the log has failed")]
+    Failed,
     /// The engine has stopped.
     #[error("the server is stopping")]
     Stopped,
@@ -62,9 +88,23 @@ pub enum AppendError {
 /// Why history could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
+    /// The disk refused to be read.
+    #[error("the storage could not be read")]
+    Storage,
     /// The engine has stopped.
     #[error("the server is stopping")]
     Stopped,
+}
+
+/// How an engine is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// It has failed: nothing is appended any more, and history is still read.
+    pub has_failed: bool,
+    /// There is no room to append: history is read, and appending goes on by itself when there is room.
+    pub is_full: bool,
+    /// How long appends have waited without one of them being answered.
+    pub stalled: Duration,
 }
 
 /// An engine: appends, and says in one order what was appended.
@@ -75,11 +115,23 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// The newest stored event.
     fn head(&self) -> Seq;
 
-    /// Commits the drafts, in their order and back to back, all or none.
-    fn append(&self, drafts: Vec<Draft>) -> EngineFuture<'_, Result<Receipts, AppendError>>;
+    /// Hands everything committed from now on to `sink`, in order. Called once, before the first append.
+    ///
+    /// # Errors
+    /// A thread could not be started.
+    fn start(&self, sink: Sink) -> io::Result<()>;
 
-    /// Everything committed from now on, in order. Called once, before the first append.
-    fn tail(&self) -> mpsc::Receiver<Commit>;
+    /// Commits the drafts, at least one, in their order and back to back, all or none, and answers their numbers in the same order
+    /// (none where a draft is not stored). The answer comes when the sink has had them: who reads after it, sees them (invariant 6).
+    /// Dropping the future gives up the answer, not the append.
+    fn append(&self, drafts: Vec<Draft>) -> EngineFuture<'_, Result<Vec<Option<Seq>>, AppendError>>;
+
+    /// Drops a topic's history, for good: what it holds when this is decided. The answer comes when nobody is given any of it any more.
+    /// Dropping the future gives up the answer, not the deletion.
+    fn delete(&self, topic: TopicName) -> EngineFuture<'_, Result<(), AppendError>>;
+
+    /// How it is now.
+    fn health(&self) -> Health;
 
     /// Reads history: a page of what was committed before the call, at the least.
     fn read(&self, read: Read) -> EngineFuture<'_, Result<History, ReadError>>;

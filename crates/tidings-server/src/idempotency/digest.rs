@@ -20,6 +20,15 @@ impl KeyDigest {
     pub(crate) fn new(subject: &str, topic: &TopicName, key: &[u8]) -> Self {
         KeyDigest(digest([subject.as_bytes(), topic.as_str().as_bytes(), key]))
     }
+
+    /// The digest that was kept as these bytes.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        KeyDigest(bytes)
+    }
+
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0
+    }
 }
 
 impl BodyDigest {
@@ -36,6 +45,15 @@ impl BodyDigest {
             content.bytes(),
         ];
         BodyDigest(digest(fields.into_iter().chain(topics.iter().map(|topic| topic.as_str().as_bytes()))))
+    }
+
+    /// The digest that was kept as these bytes.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        BodyDigest(bytes)
+    }
+
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0
     }
 }
 

@@ -3,16 +3,20 @@
 //! A key counts for one grant's subject and one topic. While its publish is under way, others with the same key wait for it; when
 //! it succeeds they get its answer, when it fails or its request is given up one of them takes its place. Nothing is answered from
 //! a publish that did not happen.
+//!
+//! Keys stand in the records of their events too: a server that is started again knows those of the last minutes.
 
 mod digest;
+mod seen;
 mod table;
 
 pub(crate) use digest::{BodyDigest, KeyDigest};
-pub(crate) use table::{Claim, Full};
+pub(crate) use table::{Claim, Refused};
 
 use crate::limits::Limits;
+use seen::Seen;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use table::{Table, Unclaimed};
 use tidings_hub::{Seq, Time};
 
@@ -24,6 +28,8 @@ pub(crate) struct Idempotency(Arc<Inner>);
 struct Inner {
     table: Mutex<Table>,
     origin: Instant,
+    /// How long a key is remembered, and so how long before the origin time begins: what happened then has a time too.
+    age: Duration,
 }
 
 /// The keys that one request has claimed. Those that are not completed when this goes are free again, so that a request that
@@ -39,16 +45,30 @@ pub(crate) struct Claims {
 
 impl Idempotency {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let table = Table::new(limits.idempotency_keys_max, limits.idempotency_age);
-        Idempotency(Arc::new(Inner { table: Mutex::new(table), origin: Instant::now() }))
+        let age = limits.idempotency_age;
+        let seen = Seen::new(limits.idempotency_keys_max, age, fastrand::u64(..));
+        let table = Mutex::new(Table::new(limits.idempotency_claims_max, seen));
+        Idempotency(Arc::new(Inner { table, origin: Instant::now(), age }))
+    }
+
+    /// Remembers the key of an event that was stored so long ago, before this server began. Called in the order of time.
+    pub(crate) fn remember(&self, ago: Duration, key: KeyDigest, body: BodyDigest, seq: Seq) {
+        let since = Time::from_millis(0) + self.0.age.saturating_sub(ago);
+        self.lock().remember(since, key, body, seq);
+    }
+
+    /// Keys that are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     /// Claims all of `wanted`, or what can be had of each. Waits while one of them is being published by another request with the
     /// same body; meanwhile it holds none of them itself, so that two batches cannot wait for each other.
     ///
     /// # Errors
-    /// The table is full of keys whose publishes are under way.
-    pub(crate) async fn claim(&self, wanted: &[(KeyDigest, BodyDigest)]) -> Result<Claims, Full> {
+    /// Too many publishes with keys are under way, or nobody knows what became of one of the keys.
+    pub(crate) async fn claim(&self, wanted: &[(KeyDigest, BodyDigest)]) -> Result<Claims, Refused> {
         loop {
             let found = self.lock().claim(self.now(), wanted);
             match found {
@@ -59,7 +79,7 @@ impl Idempotency {
                     let mine = of.iter().zip(wanted).filter_map(is_mine).collect();
                     return Ok(Claims { keys: self.clone(), of, mine });
                 }
-                Err(Unclaimed::Full(full)) => return Err(full),
+                Err(Unclaimed::Refused(refused)) => return Err(refused),
                 // The other end is dropped when the publish is over, whichever way: the error is the signal.
                 Err(Unclaimed::UnderWay(mut over)) => while over.changed().await.is_ok() {},
             }
@@ -67,7 +87,7 @@ impl Idempotency {
     }
 
     fn now(&self) -> Time {
-        Time::from_millis(u64::try_from(self.0.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
+        Time::from_millis(0) + self.0.age + self.0.origin.elapsed()
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -83,6 +103,15 @@ impl Claims {
         let mut table = self.keys.lock();
         for (key, seq) in mine.into_iter().zip(seqs) {
             table.complete(now, key, seq);
+        }
+    }
+
+    /// Nobody knows whether the events are published: the log failed under them. A repeat is refused until the server has been
+    /// started again, and the log has said what it holds.
+    pub(crate) fn lose(mut self) {
+        let mut table = self.keys.lock();
+        for key in std::mem::take(&mut self.mine) {
+            table.lose(key);
         }
     }
 }
@@ -150,6 +179,35 @@ mod tests {
             }
         }
         assert_eq!(mine, 1);
+    }
+
+    #[tokio::test]
+    async fn keys_of_an_earlier_process_are_known_for_what_is_left_of_their_time() {
+        let limits = Limits { idempotency_age: Duration::from_secs(2), ..Limits::DEFAULT };
+        let keys = Idempotency::new(&limits);
+        for (name, ago) in [("old", 9), ("lately", 1)] {
+            let (key, body) = wanted(name, "b")[0];
+            keys.remember(Duration::from_secs(ago), key, body, Seq(ago));
+        }
+        assert_eq!(keys.claim(&wanted("lately", "b")).await.unwrap().of, [Claim::Known(Some(Seq(1)))]);
+        assert_eq!(keys.len(), 2, "time begins with the oldest");
+        let begun = keys.now();
+        assert!(begun >= Time::from_millis(2_000));
+        keys.lock().claim(begun + Duration::from_secs(3), &[]).unwrap();
+        assert_eq!(keys.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_knows_is_refused_and_wakes_who_waits() {
+        let keys = Idempotency::new(&Limits::DEFAULT);
+        let first = keys.claim(&wanted("k", "b")).await.unwrap();
+        let second = tokio::spawn({
+            let keys = keys.clone();
+            async move { keys.claim(&wanted("k", "b")).await.map(|claims| claims.of.clone()) }
+        });
+        tokio::task::yield_now().await;
+        first.lose();
+        assert_eq!(second.await.unwrap(), Err(Refused::Unknown));
     }
 
     #[tokio::test]

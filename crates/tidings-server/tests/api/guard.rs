@@ -102,7 +102,7 @@ async fn preflights_say_what_each_path_takes() {
     let server = Server::start().await;
     let ask = [PAGE_5500, ("access-control-request-method", "POST"), ("access-control-request-headers", "event-type")];
     for (target, methods) in [
-        ("/topics/t", "get, head, post, options"),
+        ("/topics/t", "get, head, post, delete, options"),
         ("/events", "get, head, post, options"),
         ("/", "get, head, options"),
     ] {
@@ -119,6 +119,7 @@ async fn preflights_say_what_each_path_takes() {
             "cache-control",
             "last-event-id",
             "event-type",
+            "event-ttl",
             "idempotency-key",
         ] {
             assert!(allowed.contains(name), "{name}");
@@ -132,10 +133,11 @@ async fn preflights_say_what_each_path_takes() {
 async fn methods_and_paths() {
     let server = Server::start().await;
     for (method, target, allow) in [
-        ("DELETE", "/topics/t", "get, head, post, options"),
+        ("DELETE", "/events", "get, head, post, options"),
+        ("DELETE", "/", "get, head, options"),
         ("PUT", "/events", "get, head, post, options"),
         ("POST", "/", "get, head, options"),
-        ("BREW", "/topics/t", "get, head, post, options"),
+        ("BREW", "/topics/t", "get, head, post, delete, options"),
     ] {
         let answer = server.send(method, target, &[], b"").await;
         answer.check_refused(405, "method_not_allowed");

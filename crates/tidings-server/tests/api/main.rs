@@ -2,6 +2,7 @@
 
 mod batch;
 mod guard;
+mod log;
 mod pages;
 mod publish;
 mod server;

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tidings_server::{Config, Ended};
+use tidings_server::{Config, Ended, Retention};
+use tidings_testkit::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -15,8 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// What it said when it was ready, line by line.
+    pub(crate) said: Vec<String>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Ended>,
+    /// Its data directory, which goes with the last server in it.
+    data: Arc<TempDir>,
 }
 
 /// An answer, its body unchunked.
@@ -40,21 +46,36 @@ impl Server {
 
     /// With the demo's clock; its page gets a port of its own.
     pub(crate) async fn start_with(config: Config) -> Self {
+        Self::start_in(Arc::new(TempDir::new()), config).await
+    }
+
+    /// Stops, and starts another in the same directory.
+    pub(crate) async fn restart(self) -> Self {
+        let data = self.data.clone();
+        assert!(self.stop().await.clean);
+        Self::start_in(data, Config { demo: false, ..Config::default() }).await
+    }
+
+    async fn start_in(data: Arc<TempDir>, config: Config) -> Self {
         let local: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let config = Config { listen: vec![local], admin_listen: local, demo_listen: local, ..config };
+        // As little as can be kept: a test's files are small.
+        let retention = Retention { bytes: Retention::BYTES_MIN, ..config.retention };
+        let data_dir = data.path().join("data");
+        let config =
+            Config { listen: vec![local], admin_listen: local, demo_listen: local, data_dir, retention, ..config };
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = oneshot::channel();
         let running = tokio::spawn(async move {
             let on_ready = |said: &tidings_server::Ready| {
-                let _ = ready.send((said.listen[0], said.admin));
+                let _ = ready.send((said.listen[0], said.admin, said.lines()));
             };
             let stopped = async {
                 let _ = stopped.await;
             };
             tidings_server::serve(config, on_ready, stopped).await.expect("free ports of this machine can be bound")
         });
-        let (addr, admin) = is_ready.await.expect("the server starts");
-        Server { addr, admin, stop, running }
+        let (addr, admin, said) = is_ready.await.expect("the server starts");
+        Server { addr, admin, said, stop, running, data }
     }
 
     pub(crate) async fn stop(self) -> Ended {
@@ -112,12 +133,17 @@ impl Server {
         Connection { stream, seen: String::new() }
     }
 
-    /// The metrics, and the value of one of them.
-    pub(crate) async fn metric(&self, name: &str) -> u64 {
+    /// What the admin listener answers.
+    pub(crate) async fn admin(&self, target: &str) -> Answer {
         let mut stream = TcpStream::connect(self.admin).await.expect("the admin listener listens");
-        let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).await.expect("the server reads");
-        let text = Answer::read(&mut stream).await.text();
+        let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("the server reads");
+        Answer::read(&mut stream).await
+    }
+
+    /// The value of one of the metrics.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let text = self.admin("/metrics").await.text();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a count is a number")
     }

@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tidings_hub::{Content, Form, Framing};
-use tidings_server::{Config, Ended};
+use tidings_server::{Config, Ended, Retention};
 use tidings_testkit::conformance::{Arrival, Ask, Capabilities, Chunks, Conn, Cut, Ending, Post, Start, Transport};
-use tidings_testkit::{Probe, Received};
+use tidings_testkit::{Probe, Received, TempDir};
 use tokio::sync::oneshot;
 
 /// Longer than anything here takes: a test that waits so long has failed.
@@ -40,6 +40,8 @@ pub(crate) struct Served {
     stop: Option<oneshot::Sender<()>>,
     ended: Receiver<Ended>,
     thread: Option<JoinHandle<()>>,
+    /// Goes with the server.
+    _data: TempDir,
     /// None for those that went away by reset.
     clients: Vec<Option<Probe>>,
 }
@@ -47,10 +49,13 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) fn start(http: Http) -> Self {
         let local: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let data = TempDir::new();
         let config = Config {
             listen: vec![local],
             admin_listen: local,
             demo: false,
+            data_dir: data.path().into(),
+            retention: Retention { bytes: Retention::BYTES_MIN, ..Retention::default() },
             drain_spread: DRAIN_SPREAD,
             ..Config::default()
         };
@@ -71,7 +76,7 @@ impl Served {
             let _ = ending.send(result.expect("free ports of this machine can be bound"));
         });
         let addr = is_ready.recv_timeout(PATIENCE).expect("the server starts");
-        Served { http, addr, stop: Some(stop), ended, thread: Some(thread), clients: Vec::new() }
+        Served { http, addr, stop: Some(stop), ended, thread: Some(thread), _data: data, clients: Vec::new() }
     }
 
     fn head(&self, method: &str, target: &str, headers: &str) -> String {

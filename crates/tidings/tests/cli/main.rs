@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
 mod listen;
+mod log;
 mod publish;
 mod scripted;
 mod serve;
@@ -38,9 +39,14 @@ impl Running {
         BufReader::new(child.stdout.take().expect("standard output is piped, and taken once"))
     }
 
+    /// Its process id.
+    fn id(&self) -> u32 {
+        self.0.as_ref().expect("it is stopped only once, at the end").id()
+    }
+
     /// Ends it as Ctrl-C does.
     fn interrupt(self) -> Ended {
-        let id = self.0.as_ref().expect("it is stopped only once, at the end").id();
+        let id = self.id();
         let sent = Command::new("kill").args(["-s", "INT", &id.to_string()]).status().unwrap();
         assert!(sent.success());
         self.wait()

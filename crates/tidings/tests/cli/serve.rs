@@ -1,9 +1,10 @@
 //! All four verbs together, on a real server.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{ChildStdout, Stdio};
 
 use serde_json::Value;
+use tidings_testkit::TempDir;
 
 use crate::served::Served;
 use crate::{Ended, Running, run, tidings, wait};
@@ -91,7 +92,26 @@ fn every_line_of_a_long_input_arrives_once_and_in_order() {
 }
 
 #[test]
-fn a_listener_survives_a_restart_and_hears_of_the_gap() {
+fn a_listener_survives_a_restart_and_misses_nothing() {
+    let served = Served::start();
+    let (url, address, data) = (served.url(), served.address.clone(), served.data());
+    let mut listener = Listener::start(&["news", "--json", "--url", &url]);
+    assert_eq!(listener.json()["control"], "tidings.open");
+    let before = publish(&served, "news", "before");
+    assert_eq!(listener.json()["id"], *before);
+    assert_eq!(served.stop().code, 0);
+    assert_eq!(listener.json()["control"], "tidings.end");
+    let served = Served::within(data, &["--listen", &address, "--no-demo"]);
+    publish(&served, "news", "after");
+    let mut next = listener.json();
+    while next["data"] != "after" {
+        assert_eq!(next["control"], "tidings.open", "nothing comes twice, and nothing is missing: {next}");
+        next = listener.json();
+    }
+}
+
+#[test]
+fn a_listener_hears_of_the_gap_when_the_history_is_another() {
     let served = Served::start();
     let (url, address) = (served.url(), served.address.clone());
     let mut listener = Listener::start(&["news", "--json", "--url", &url]);
@@ -100,7 +120,7 @@ fn a_listener_survives_a_restart_and_hears_of_the_gap() {
     assert_eq!(listener.json()["data"], "before");
     assert_eq!(served.stop().code, 0);
     assert_eq!(listener.json()["control"], "tidings.end");
-    // The history is in memory: the new server has another, and says so.
+    // In another data directory: another history, and the server says so.
     let served = Served::with(&["--listen", &address, "--no-demo"]);
     let mut controls = [listener.json(), listener.json()];
     controls.sort_by_key(|control| control["control"].to_string());
@@ -108,6 +128,52 @@ fn a_listener_survives_a_restart_and_hears_of_the_gap() {
     assert_eq!(controls[0]["data"]["reason"], "unknown");
     publish(&served, "news", "after");
     assert_eq!(listener.json()["data"], "after");
+}
+
+#[test]
+fn a_data_directory_that_is_taken_is_one_line_and_a_code_of_its_own() {
+    let served = Served::start();
+    let data = served.data();
+    let path = data.path().to_str().unwrap();
+    let ended = run(&["--data-dir", path, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--no-demo"]);
+    assert_eq!((ended.code, ended.stderr.lines().count()), (6, 1), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with(&format!("error: the data directory {path} is taken: ")), "{}", ended.stderr);
+    assert!(ended.stderr.contains("process "), "it says which: {}", ended.stderr);
+}
+
+#[test]
+fn a_log_that_fails_refuses_publishes_and_ends_in_a_code_of_its_own() {
+    let served = Served::on_a_failing_disk();
+    publish(&served, "news", "before");
+    served.fail_its_disk();
+    for code in ["outcome_unknown", "log_failed", "log_failed"] {
+        // Not with our own client, which would wait as long as it is told, and try again.
+        let mut stream = std::net::TcpStream::connect(&served.address).unwrap();
+        let head = "POST /topics/news HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 1\r\n\r\n";
+        stream.write_all(format!("{head}x").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains(&format!("\"code\":\"{code}\"")), "{answer}");
+    }
+    let mut listener = Listener::start(&["news", "--json", "--since", "all", "--url", &served.url()]);
+    assert_eq!(listener.json()["control"], "tidings.open");
+    assert_eq!(listener.json()["data"], "before", "readers are served");
+    let ended = served.stop();
+    assert_eq!(ended.code, 8, "{}", ended.stderr);
+    assert!(ended.stderr.lines().last().unwrap().starts_with("error: the log failed"), "{}", ended.stderr);
+    let said = ended.stderr.lines().filter(|line| line.contains("the log has failed: nothing is published")).count();
+    assert_eq!(said, 1, "once: {}", ended.stderr);
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_made_is_one_line() {
+    let temp = TempDir::new();
+    let file = temp.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let flags = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--no-demo", "--data-dir"];
+    let ended = run(&[&flags[..], &[file.to_str().unwrap()]].concat());
+    assert_eq!((ended.code, ended.stderr.lines().count()), (1, 1), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: cannot use the data directory "), "{}", ended.stderr);
 }
 
 #[test]
@@ -156,6 +222,7 @@ fn what_must_not_be_listened_to_is_a_usage_error() {
         let ended = run(&[&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"], &flags[..]].concat());
         assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{flags:?}: {}", ended.stderr);
     }
+    assert!(!std::path::Path::new("tidings-data").exists(), "a mistake leaves nothing behind");
 }
 
 #[test]
@@ -187,8 +254,10 @@ fn the_clock_can_be_listened_to_like_any_stream() {
 #[test]
 fn it_says_what_to_try_and_ends_cleanly() {
     let mut served = Served::start();
-    let lines: Vec<String> = std::iter::repeat_with(|| served.line()).take(3).collect();
-    assert!(lines.iter().any(|line| line.contains("curl -N localhost:")), "{lines:?}");
+    let lines: Vec<String> = std::iter::repeat_with(|| served.line()).take(5).collect();
+    for says in ["curl -N localhost:", "keeping 16 MiB", "0 events in 0 topics found"] {
+        assert!(lines.iter().any(|line| line.contains(says)), "{says}: {lines:?}");
+    }
     let ended = served.stop();
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert!(ended.stderr.lines().last().unwrap().starts_with("stopped; 0 streams"), "{}", ended.stderr);

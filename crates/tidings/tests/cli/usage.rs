@@ -14,6 +14,11 @@ fn a_mistake_is_one_line_that_says_what_to_do() {
     check(&["serve", "--lisen", "127.0.0.1:1"], "'--listen'");
     check(&["--listen", "here"], "an address is an IP address and a port");
     check(&["serve", "--admin-listen", "localhost:3201"], "such as 127.0.0.1:3200");
+    check(&["serve", "--retain-bytes", "10GB"], "512MiB, 10GiB or 1TiB");
+    check(&["serve", "--retain-age", "7"], "90s, 30m, 2h or 7d");
+    check(&["serve", "--retain-events", "0"], "1..");
+    check(&["serve", "--retain", "prices/**"], "'prices/** keep_last=1'");
+    check(&["serve", "--retain", "a keep_last=1;b age=x"], "age=x is no time");
     check(&["sever"], "'serve'");
     check(&["listen"], "<TOPIC>");
     check(&["listen", "news", "--since", "all", "--last", "3"], "cannot be used with");

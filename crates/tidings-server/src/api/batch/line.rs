@@ -4,8 +4,8 @@ use super::super::codes::Code;
 use super::super::content::{self, Kind};
 use super::super::path::invalid_topic;
 use super::super::problem::Problem;
-use super::super::publish::{body_digest, check_key, check_may_publish, event_too_large};
-use crate::engine::Draft;
+use super::super::publish::{body_digest, check_key, check_may_publish, event_too_large, expires};
+use crate::engine::{Draft, Key};
 use crate::idempotency::{BodyDigest, KeyDigest};
 use crate::limits::Limits;
 use base64::Engine as _;
@@ -29,6 +29,7 @@ struct Fields {
     topics: Option<Vec<String>>,
     r#type: Option<String>,
     content_type: Option<String>,
+    ttl: Option<String>,
     idempotency_key: Option<String>,
     data: Option<String>,
     data_base64: Option<String>,
@@ -64,7 +65,9 @@ pub(super) fn parse(line: &[u8], grant: &Grant, limits: &Limits) -> Result<Line,
     if bytes.len() > limits.event_bytes_max {
         return Err(event_too_large(limits));
     }
-    let draft = Draft { topics, event_type, content: content::content(kind, bytes)?, durable: true };
+    let ttl = fields.ttl.map(|ttl| content::ttl(&ttl, limits)).transpose()?;
+    let content = content::content(kind, bytes)?;
+    let mut draft = Draft { topics, event_type, content, durable: true, expires: ttl.map(expires), key: None };
     let key = match fields.idempotency_key {
         Some(key) => {
             check_key(key.as_bytes(), limits)?;
@@ -73,6 +76,7 @@ pub(super) fn parse(line: &[u8], grant: &Grant, limits: &Limits) -> Result<Line,
         }
         None => None,
     };
+    draft.key = key.map(|(key, body)| Key { id: key.bytes(), body: body.bytes() });
     Ok(Line { draft, key })
 }
 
@@ -136,7 +140,11 @@ mod tests {
         assert_eq!(line.draft.content.content_type(), Some("application/octet-stream"));
         let line = parse_line(br#"{"topic":"a","data_base64":"aGk=","content_type":"text/plain"}"#).unwrap();
         assert_eq!(line.draft.content.bytes(), b"hi");
-        assert!(parse_line(br#"{"topic":"a","data":"x","idempotency_key":"k"}"#).unwrap().key.is_some());
+        let line = parse_line(br#"{"topic":"a","data":"x","idempotency_key":"k"}"#).unwrap();
+        assert_eq!(line.draft.key.map(|key| key.id), line.key.map(|(key, _)| key.bytes()));
+        let before = crate::clock::now().0;
+        let line = parse_line(br#"{"topic":"a","data":"x","ttl":"1h"}"#).unwrap();
+        assert!(line.draft.expires.unwrap().0 >= before + 3_600_000 && line.key.is_none());
     }
 
     #[test]
@@ -147,6 +155,7 @@ mod tests {
             topics: Topics::new(vec![TopicName::new("a").unwrap(), TopicName::new("b").unwrap()]).unwrap(),
             event_type: None,
             content: Content::text("x"),
+            expires: None,
         };
         let mut json = Vec::new();
         tidings_hub::write_event(tidings_hub::Epoch::from_random(1), &event, &mut json);
@@ -178,6 +187,8 @@ mod tests {
         check_error(r#"{"topic":"a","data_base64":"/w==","content_type":"text/plain"}"#, Code::InvalidUtf8, "byte 0");
         check_error(r#"{"topic":"a","data_base64":"A"}"#, Code::InvalidLine, "base64");
         check_error(r#"{"topic":"a","data":"123456789"}"#, Code::EventTooLarge, "8 bytes");
+        check_error(r#"{"topic":"a","data":"x","ttl":"30"}"#, Code::InvalidTtl, "30s");
+        check_error(r#"{"topic":"a","data":"x","ttl":30}"#, Code::InvalidLine, "expected a string");
         check_error(r#"{"topic":"a","data":"x","idempotency_key":""}"#, Code::InvalidIdempotencyKey, "");
         assert_eq!(parse_line(b"{\"topic\":\"\xff\"}").unwrap_err().code, Code::InvalidUtf8);
         check_error(&"[".repeat(100_000), Code::InvalidLine, "");

@@ -7,13 +7,13 @@ mod line;
 use super::codes::Code;
 use super::content;
 use super::problem::Problem;
-use super::publish::{Receipt, commit};
+use super::publish::{Receipt, commit, refused_claim};
 use super::query::Query;
 use super::upload::Upload;
 use super::{Api, ApiBody};
 use crate::auth;
 use crate::engine::Draft;
-use crate::idempotency::{Claim, Full};
+use crate::idempotency::Claim;
 use crate::limits::Limits;
 use bytes::Bytes;
 use http::request::Parts;
@@ -71,19 +71,20 @@ where
     let query = Query::parse(parts.uri.query().unwrap_or_default(), limits, crate::clock::now())?;
     let is_atomic = query.atomic.unwrap_or(false);
     check_is_ndjson(&parts.headers, limits)?;
-    let body = upload.read(limits.batch_bytes_max, &too_large(limits), &api.bodies, limits).await?;
+    let body = upload.read(limits.batch_bytes_max, || too_large(limits), &api.bodies, limits).await?;
     let lines = parse(&body.bytes, &auth::local(), limits)?;
     if is_atomic && lines.iter().any(|(_, line)| line.is_err()) {
         return Ok(respond(api, &nothing_committed(lines), &[]));
     }
     let wanted: Vec<_> = lines.iter().filter_map(|(_, line)| line.as_ref().ok()?.key).collect();
-    let claims = api.keys.claim(&wanted).await.map_err(|Full| Problem::from(Code::Busy))?;
+    let claims = api.keys.claim(&wanted).await.map_err(refused_claim)?;
     if is_atomic && claims.of.contains(&Claim::Conflict) {
         return Ok(respond(api, &nothing_committed(conflicting(lines, &claims.of)), &[]));
     }
     let mut plan = plan(lines, &claims.of);
     let (drafts, keyed) = (std::mem::take(&mut plan.drafts), std::mem::take(&mut plan.keyed));
-    let seqs = if drafts.is_empty() { Vec::new() } else { commit(api, drafts, claims, keyed).await? };
+    let keyed = (!keyed.is_empty()).then_some((claims, keyed));
+    let seqs = if drafts.is_empty() { Vec::new() } else { commit(api, drafts, keyed).await? };
     Ok(respond(api, &plan, &seqs))
 }
 

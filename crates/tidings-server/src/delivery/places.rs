@@ -1,0 +1,64 @@
+//! Places for batches in a mailbox: whoever fills it waits for one, on a thread that may wait.
+
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+/// A number of places, taken by one thread and given back by another.
+#[derive(Debug)]
+pub(super) struct Places {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Places {
+    pub(super) fn new(count: usize) -> Self {
+        Places { free: Mutex::new(count), freed: Condvar::new() }
+    }
+
+    /// Takes a place; blocks until there is one, and answers whether it had to.
+    pub(super) fn take(&self) -> bool {
+        let free = self.lock();
+        let waits = *free == 0;
+        let mut free = self.freed.wait_while(free, |free| *free == 0).expect("nobody panics while holding the places");
+        *free -= 1;
+        waits
+    }
+
+    /// Gives a place back.
+    pub(super) fn give_back(&self) {
+        let mut free = self.lock();
+        *free += 1;
+        // Only a mailbox that was full has somebody waiting; the rest of the time this costs no system call.
+        if *free == 1 {
+            self.freed.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.free.lock().expect("nobody panics while holding the places")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn who_finds_none_waits_for_one() {
+        let places = Arc::new(Places::new(2));
+        assert!(!places.take());
+        assert!(!places.take());
+        let (sender, taken) = channel();
+        let taker = std::thread::spawn({
+            let places = places.clone();
+            move || sender.send(places.take()).unwrap()
+        });
+        // Whether the other thread has begun to wait by now or not: it gets the place that is given back, and no other.
+        assert!(taken.try_recv().is_err());
+        places.give_back();
+        taken.recv().unwrap();
+        taker.join().unwrap();
+        assert_eq!(*places.lock(), 0);
+    }
+}

@@ -1,0 +1,160 @@
+//! What happens to a group of appends once the log has it: their events get numbers and time, go to the sink, and then every one is
+//! answered. Runs on the log's writer thread, which waits while a shard is far behind: so do the publishers behind it.
+
+use super::history::unix_millis;
+use super::reads::Reads;
+use super::room::Held;
+use super::stats::WriterStats;
+use crate::engine::{AppendError, Commit, Draft, Sink};
+use std::sync::Arc;
+use std::time::Instant;
+use tidings_hub::{Event, Seq, TopicName};
+use tidings_log::{Log, Placed};
+use tokio::sync::oneshot;
+
+/// What an append is answered with: its events' numbers, none for those that are not stored.
+pub(super) type Answer = Result<Vec<Option<Seq>>, AppendError>;
+
+/// What waits while the log writes.
+#[derive(Debug)]
+pub(super) enum Ticket {
+    /// Events, at least one.
+    Events {
+        drafts: Vec<Draft>,
+        answer: oneshot::Sender<Answer>,
+        /// Its share of the room, until it is answered.
+        held: Held,
+        /// When it was submitted.
+        since: Instant,
+    },
+    /// The deletion of a topic's history.
+    Deletion { topic: TopicName, answer: oneshot::Sender<Result<(), AppendError>> },
+}
+
+/// Makes groups visible and answers them.
+pub(super) struct Committer {
+    pub(super) sink: Sink,
+    pub(super) log: Log,
+    pub(super) reads: Reads,
+    pub(super) stats: Arc<WriterStats>,
+    pub(super) clock: fn() -> u64,
+}
+
+impl Committer {
+    /// Takes what became of a group, in the order in which it was appended.
+    pub(super) fn commit(
+        &mut self,
+        group: impl IntoIterator<Item = (Ticket, Result<Placed, tidings_log::AppendError>)>,
+    ) {
+        self.reads.committed();
+        let (mut appends, mut first) = (0, None);
+        let mut events: Vec<Arc<Event>> = Vec::new();
+        let mut answers: Vec<Answered> = Vec::new();
+        for (ticket, placed) in group {
+            appends += 1;
+            let placed = placed.map_err(|error| self.refuse(error));
+            match ticket {
+                Ticket::Events { drafts, answer, held, since } => {
+                    first.get_or_insert(since);
+                    let answered = match self.place(&drafts, placed) {
+                        Ok(at) => Ok(number(drafts, at, &mut events)),
+                        Err(error) => Err(error),
+                    };
+                    answers.push(Answered::Events(answer, answered, held));
+                }
+                Ticket::Deletion { topic, answer } => {
+                    if placed.is_ok() {
+                        self.show(&mut events);
+                        (self.sink)(Commit::Deleted(topic));
+                    }
+                    answers.push(Answered::Deletion(answer, placed.map(|_| ())));
+                }
+            }
+        }
+        self.show(&mut events);
+        // First: who is answered finds nothing that waits for it.
+        self.stats.answered(appends, first);
+        for answered in answers {
+            answered.send();
+        }
+    }
+
+    fn show(&mut self, events: &mut Vec<Arc<Event>>) {
+        if !events.is_empty() {
+            (self.sink)(Commit::Events(std::mem::take(events)));
+        }
+    }
+
+    /// Where an append's events stand. Those that are not stored need no log, whatever became of it.
+    fn place(&self, drafts: &[Draft], placed: Result<Placed, AppendError>) -> Result<Placed, AppendError> {
+        if drafts.iter().any(|draft| draft.durable) {
+            self.stats.set_full(placed == Err(AppendError::NoSpace));
+            return placed;
+        }
+        Ok(Placed { first: 0, time: (self.clock)() })
+    }
+
+    fn refuse(&self, error: tidings_log::AppendError) -> AppendError {
+        use tidings_log::AppendError as Why;
+        match error {
+            Why::TooManyTopics { max } => AppendError::TooManyTopics { max },
+            Why::TooLarge { max } => AppendError::TooLarge { max },
+            Why::NoSpace => {
+                self.stats.refused_for_space();
+                AppendError::NoSpace
+            }
+            Why::OutcomeUnknown => {
+                self.say_failed();
+                AppendError::OutcomeUnknown
+            }
+            Why::Stopped => {
+                self.say_failed();
+                AppendError::Failed
+            }
+            Why::NotAfterHead { .. } => unreachable!("this engine assigns no numbers"),
+        }
+    }
+
+    /// Once: whoever reads the server's log must find the cause, not a line for each publisher.
+    fn say_failed(&self) {
+        if let Some(reason) = self.log.failed()
+            && self.stats.fails_first()
+        {
+            tracing::error!(%reason, "the log has failed: nothing is published any more, readers are served; look at the disk, then restart");
+        }
+    }
+}
+
+/// An answer that waits until everybody has what it answers for.
+enum Answered {
+    Events(oneshot::Sender<Answer>, Answer, Held),
+    Deletion(oneshot::Sender<Result<(), AppendError>>, Result<(), AppendError>),
+}
+
+impl Answered {
+    /// Nobody waits any more where the client has gone.
+    fn send(self) {
+        match self {
+            Answered::Events(answer, answered, held) => {
+                drop(held);
+                let _ = answer.send(answered);
+            }
+            Answered::Deletion(answer, answered) => {
+                let _ = answer.send(answered);
+            }
+        }
+    }
+}
+
+/// Makes events of drafts: numbered one by one where they are stored.
+fn number(drafts: Vec<Draft>, at: Placed, events: &mut Vec<Arc<Event>>) -> Vec<Option<Seq>> {
+    let mut next = at.first;
+    let mut seqs = Vec::with_capacity(drafts.len());
+    for Draft { topics, event_type, content, durable, expires, key: _ } in drafts {
+        let seq = durable.then_some(Seq(next));
+        next += u64::from(durable);
+        seqs.push(seq);
+        events.push(Arc::new(Event { seq, time: unix_millis(at.time), topics, event_type, content, expires }));
+    }
+    seqs
+}
