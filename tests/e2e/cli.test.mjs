@@ -13,12 +13,13 @@ import { freePort } from './lib/ports.mjs';
 import { Publisher } from './lib/publisher.mjs';
 import { rawRequest } from './lib/raw.mjs';
 import { seedOfRun } from './lib/rng.mjs';
-import { BINARY, Run, Server } from './lib/server.mjs';
+import { BINARY, Run, tidings as tidingsIn } from './lib/run.mjs';
+import { Server } from './lib/server.mjs';
 import { temporaryDirectory } from './lib/temporary.mjs';
 import { until, within } from './lib/until.mjs';
 
 /** The exit codes of `tidings`, as `tidings --help` lists them. */
-const EXIT = { done: 0, failed: 1, usage: 2, refused: 3, addressInUse: 4, unreachable: 5 };
+const EXIT = { done: 0, failed: 1, usage: 2, refused: 3, addressInUse: 4, unreachable: 5, dataDirTaken: 6, dataDirNewer: 7, logFailed: 8 };
 
 /** More than two batches of 10,000 lines. */
 const LINES = 25_000;
@@ -39,15 +40,7 @@ after(async () => {
 });
 
 /** Runs `tidings` to its end; `input` is its standard input. */
-async function tidings(args, input) {
-  const run = new Run(args, directory.path, input);
-  try {
-    const { code } = await within(() => `tidings ${args.join(' ')}; it said:\n${run.output}`, run.ended, 60_000);
-    return { code, stdout: run.stdout, stderr: run.stderr };
-  } finally {
-    await run.stop('SIGKILL');
-  }
-}
+const tidings = (args, input) => tidingsIn(args, directory.path, input);
 
 /** Runs it against the server under test. */
 const withServer = (args, input) => tidings([...args, '--url', server.url], input);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 
 import { page, stored, storedData, topicPath } from './lib/pages.mjs';
-import { Publisher } from './lib/publisher.mjs';
+import { publishBatch, Publisher } from './lib/publisher.mjs';
 import { Server } from './lib/server.mjs';
 import { JsonLines, Stream } from './lib/stream.mjs';
 import { until, within } from './lib/until.mjs';
@@ -34,11 +34,7 @@ async function request(method, target, { headers = {}, body } = {}) {
 }
 
 /** Sends lines to `POST /events`; answers with the status and the parsed answer to each line. */
-async function batch(lines, query = '') {
-  const body = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n');
-  const { status, text } = await request('POST', `/events${query}`, { headers: { 'content-type': 'application/x-ndjson' }, body });
-  return { status, answers: text.trimEnd().split('\n').map((line) => JSON.parse(line)) };
-}
+const batch = (lines, query) => publishBatch(server, lines, query);
 
 /** Runs `use` with a stream of `target`, and closes it. */
 async function withStream(target, use, open = Stream) {
@@ -382,7 +378,7 @@ suite('methods and origins', () => {
 
   test('405 says what is allowed', async () => {
     for (const [method, target, allowed] of [
-      ['PUT', '/topics/x', 'GET, HEAD, POST, OPTIONS'],
+      ['PUT', '/topics/x', 'GET, HEAD, POST, DELETE, OPTIONS'],
       ['DELETE', '/events', 'GET, HEAD, POST, OPTIONS'],
       ['POST', '/', 'GET, HEAD, OPTIONS'],
     ]) {

@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 
-import { Run, Server } from './lib/server.mjs';
+import { Run } from './lib/run.mjs';
+import { Server } from './lib/server.mjs';
 import { temporaryDirectory } from './lib/temporary.mjs';
 import { until, within } from './lib/until.mjs';
 
@@ -39,6 +41,10 @@ suite('without a configuration', () => {
     }
     await until(() => `IPv6 served, or its absence said:\n${server.run.stdout}`, () => /\[::1\]:3200|IPv6/.test(server.run.stdout));
     for (const command of [LISTEN, PUBLISH]) assert.ok(said.includes(command), `${command} in:\n${said}`);
+    // Where events are kept, how much of them, and that there are none yet; and the directory is what git leaves alone.
+    assert.match(said, /^data .*tidings-data.*10 GiB/m);
+    assert.match(said, /^log +0 events/m);
+    await access(path.join(server.dataDir, '.gitignore'));
   });
 
   test('the two commands of the README: one sees what the other publishes', async () => {

@@ -2,33 +2,22 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { after, before, suite, test } from 'node:test';
+import { suite, test } from 'node:test';
 
-import { launch } from './lib/chromium.mjs';
 import { storedData, topicPath } from './lib/pages.mjs';
 import { Publisher } from './lib/publisher.mjs';
-import { Server } from './lib/server.mjs';
 import { serveHtml } from './lib/site.mjs';
+import { serverAndBrowser } from './lib/stage.mjs';
 import { until, within } from './lib/until.mjs';
 
 /** A picture of one red pixel. */
 const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC', 'base64');
 
-let server;
-let browser;
-
-before(async () => {
-  [server, browser] = await Promise.all([Server.start(), launch()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const stage = serverAndBrowser();
 
 /** The page at `target`, listening, with every complaint of the browser kept in `complaints`. */
 async function open(t, target) {
-  const page = await browser.newPage();
+  const page = await stage.browser.newPage();
   t.after(() => page.close());
   const complaints = [];
   page.on('pageerror', (error) => complaints.push(`${error}`));
@@ -37,7 +26,7 @@ async function open(t, target) {
     globalThis.violations = [];
     document.addEventListener('securitypolicyviolation', (event) => globalThis.violations.push(event.violatedDirective));
   });
-  const answer = await page.goto(server.url.replace('127.0.0.1', 'localhost') + target);
+  const answer = await page.goto(stage.server.url.replace('127.0.0.1', 'localhost') + target);
   assert.match(answer.headers()['content-type'], /^text\/html/);
   assert.match(answer.headers()['content-security-policy'], /default-src 'none'/);
   await rowOf(page, 'tidings.open');
@@ -63,13 +52,13 @@ function rowOf(page, type, data) {
 }
 
 function publish(topic, body, contentType) {
-  return fetch(server.url + topicPath(topic), { method: 'POST', headers: { 'content-type': contentType }, body });
+  return fetch(stage.server.url + topicPath(topic), { method: 'POST', headers: { 'content-type': contentType }, body });
 }
 
 suite('the page', () => {
   test('shows the events of ?topic= and of a custom type: type, data, id, time', async (t) => {
     const { page, assertQuiet } = await open(t, '/?topic=page/table&type=headline');
-    const publisher = new Publisher(server.url, 'page/table');
+    const publisher = new Publisher(stage.server.url, 'page/table');
     await publisher.publish('plain');
     await publisher.publish('<img src=x onerror=alert(1)>\nsecond line', 'headline');
     await rowOf(page, 'headline');
@@ -90,7 +79,7 @@ suite('the page', () => {
     await page.fill('#data', 'typed');
     await page.press('#data', 'Enter');
     await rowOf(page, 'späße', 'typed');
-    assert.deepEqual(await storedData(server, 'page/form'), ['from the form', 'typed']);
+    assert.deepEqual(await storedData(stage.server, 'page/form'), ['from the form', 'typed']);
     await assertQuiet();
 
     // What is refused is said in words, and by the browser in its console.
@@ -98,7 +87,7 @@ suite('the page', () => {
     await page.fill('#data', 'refused');
     await page.click('#publish button');
     await until('the refusal', async () => /open and error/.test(await page.textContent('#status')));
-    assert.deepEqual(await storedData(server, 'page/form'), ['from the form', 'typed']);
+    assert.deepEqual(await storedData(stage.server, 'page/form'), ['from the form', 'typed']);
     await until('the console', () => complaints.length > 0);
     assert.match(complaints.splice(0).join('\n'), /^Failed to load resource: .* 400/);
     await assertQuiet();
@@ -112,7 +101,7 @@ suite('the page', () => {
     await page.click('#listen button');
     await page.waitForURL('**/?topic=page%2Fother&type=note');
     await rowOf(page, 'tidings.open');
-    await new Publisher(server.url, 'page/other').publish('hello', 'note');
+    await new Publisher(stage.server.url, 'page/other').publish('hello', 'note');
     await rowOf(page, 'note', 'hello');
     await assertQuiet();
   });
@@ -135,7 +124,7 @@ suite('the page', () => {
     const { page, assertQuiet } = await open(t, `/?topic=${encodeURIComponent(topic)}`);
     assert.equal(await run(await page.textContent('#curl')), 0);
     await rowOf(page, 'message', 'hello');
-    assert.deepEqual(await storedData(server, topic), ['hello']);
+    assert.deepEqual(await storedData(stage.server, topic), ['hello']);
     await assertQuiet();
   });
 
@@ -154,7 +143,7 @@ suite('the page', () => {
 
 suite('text/html of a subscription', () => {
   test('a topic is shown at its own address', async (t) => {
-    const publisher = new Publisher(server.url, 'page/own/ü');
+    const publisher = new Publisher(stage.server.url, 'page/own/ü');
     for (const data of ['one', 'two', 'three']) await publisher.publish(data);
     const { page, assertQuiet } = await open(t, '/topics/page/own/%C3%BC?last=2');
     await rowOf(page, 'message', 'three');
@@ -166,7 +155,7 @@ suite('text/html of a subscription', () => {
 
   test('several topics and patterns: each row says its topic', async (t) => {
     const { page, assertQuiet } = await open(t, '/events?topic=page/a&topic=page/p/*');
-    await new Publisher(server.url, 'page/p/one').publish('hello');
+    await new Publisher(stage.server.url, 'page/p/one').publish('hello');
     await publish('page/a', PIXEL, 'image/png');
     await until('the picture', () => page.$('tbody img'));
     const cells = await page.$$eval('tr.event', (all) => all.map((row) => row.cells[1].textContent));
@@ -178,10 +167,10 @@ suite('text/html of a subscription', () => {
 test('a page of another origin of this machine may publish and listen, with credentials and its own headers', async (t) => {
   const site = await serveHtml('<!doctype html><title>app</title>');
   t.after(() => site.close());
-  const page = await browser.newPage();
+  const page = await stage.browser.newPage();
   t.after(() => page.close());
   await page.goto(site.url);
-  const seen = await within('the page', page.evaluate(usePushServer, `http://localhost:${server.port}/topics/page/app`));
+  const seen = await within('the page', page.evaluate(usePushServer, `http://localhost:${stage.server.port}/topics/page/app`));
   assert.deepEqual(seen, { status: 200, again: { duplicate: true }, event: 'note: {"a":1}', refused: 'invalid_topic' });
 });
 

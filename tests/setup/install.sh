@@ -30,9 +30,9 @@ install_for() {
 
 install_e2e() {
   # Debian's npm only installs: the tests run on the Node that tests/e2e/package.json names. A font, as a browser
-  # without one draws empty boxes into the README's picture.
+  # without one draws empty boxes into the README's picture. strace says what the server asked of the kernel.
   packages_for command:chromium chromium font:any fonts-dejavu-core command:nginx nginx command:curl curl \
-    python:ensurepip python3-venv command:npm "nodejs npm"
+    command:strace strace python:ensurepip python3-venv command:npm "nodejs npm"
   TIDINGS_CHROMIUM=$(command -v chromium)
   echo "npm ci in tests/e2e"
   (cd tests/e2e && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --loglevel=error --prefer-offline)

@@ -5,6 +5,14 @@ export function eventOf(id, type, data) {
   return { id, type, data };
 }
 
+/** Publishes `lines` (events as `POST /events` takes them, or text) in one batch; answers with the status and an answer a line. */
+export async function publishBatch(server, lines, query = '') {
+  const body = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n');
+  const answer = await fetch(`${server.url}/events${query}`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body });
+  const text = await answer.text();
+  return { status: answer.status, answers: text.trimEnd().split('\n').map((line) => JSON.parse(line)) };
+}
+
 export class Publisher {
   #url;
   /** Every event the server acknowledged, in that order, which is the order of the topic. */
@@ -15,9 +23,9 @@ export class Publisher {
     this.#url = `${serverUrl}/topics/${topic}`;
   }
 
-  /** Publishes one event and waits for its acknowledgement; answers with its id. */
-  async publish(data, type = 'message') {
-    const headers = { 'content-type': 'text/plain' };
+  /** Publishes one event, with `more` headers, and waits for its acknowledgement; answers with its id. */
+  async publish(data, type = 'message', more = {}) {
+    const headers = { 'content-type': 'text/plain', ...more };
     if (type !== 'message') headers['event-type'] = type;
     const answer = await fetch(this.#url, { method: 'POST', headers, body: data });
     const text = await answer.text();

@@ -1,99 +1,47 @@
-// The real release binary, as a newcomer starts it, on ports of its own.
+// The real release binary, as a newcomer starts it, on ports and in a directory of its own.
 
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { freePort } from './ports.mjs';
-import { until, within } from './until.mjs';
+import { BINARY, Run } from './run.mjs';
+import { temporaryDirectory } from './temporary.mjs';
+import { until } from './until.mjs';
 
-const DEFAULT_BINARY = fileURLToPath(new URL('../../../target/release/tidings', import.meta.url));
-
-/** The binary under test. */
-export const BINARY = path.resolve(process.env.TIDINGS_BIN ?? DEFAULT_BINARY);
-
-/** A start builds tables and binds ports, nothing more; ten seconds is a broken one even on a busy machine. */
+/** A start reads the tail of a log, makes a spare segment and binds ports; ten seconds is a broken one even on a busy machine. */
 const READY_MS = 10_000;
 
-/** An end drains its streams first. */
-const STOP_MS = 30_000;
+/** The folder of the data in the working directory, unless it is given: the one that `tidings serve` takes by itself. */
+const DATA = 'tidings-data';
 
-/** At a start this line comes last, but for notes on what is not as usual. */
-const SAID_LAST = 'events are kept in memory';
+/** At a start what was found comes last, but for what is not as usual. */
+const SAID_LAST = /^log .*\n/m;
 
-/** One run of the binary: its output as it comes, and how it ended. */
-export class Run {
-  #child;
-  stdout = '';
-  stderr = '';
-  ended;
-
-  /** `input` is its whole standard input. */
-  constructor(args, cwd, input) {
-    // An operator's settings must not reach the server under test.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TIDINGS_')));
-    this.#child = spawn(BINARY, args, { cwd, env, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
-    for (const name of ['stdout', 'stderr']) {
-      this.#child[name].setEncoding('utf8').on('data', (text) => (this[name] += text));
-    }
-    if (input !== undefined) {
-      // A program that refuses its input closes it early: how it ended says why.
-      this.#child.stdin.on('error', () => {});
-      this.#child.stdin.end(input);
-    }
-    this.ended = new Promise((resolve, reject) => {
-      this.#child.once('error', reject);
-      this.#child.once('close', (code, signal) => resolve({ code, signal }));
-    });
-    // Whoever awaits `ended` gets the error; nobody awaiting it must not end the test process.
-    this.ended.catch(() => {});
-  }
-
-  /** All that it said. */
-  get output() {
-    return this.stdout + this.stderr;
-  }
-
-  get pid() {
-    return this.#child.pid;
-  }
-
-  get running() {
-    return this.#child.exitCode === null && this.#child.signalCode === null && this.pid !== undefined;
-  }
-
-  /** Sends `signal` to this very process and waits for its end. */
-  async stop(signal = 'SIGTERM') {
-    if (this.running) process.kill(this.pid, signal);
-    try {
-      return await within(() => `the end after ${signal}; it said:\n${this.output}`, this.ended, STOP_MS);
-    } catch (error) {
-      if (this.running) process.kill(this.pid, 'SIGKILL');
-      throw error;
-    }
-  }
-}
-
-/** A server that can be stopped and started again on the same ports. */
+/** A server that can be stopped and started again: on the same ports, with the same data. */
 export class Server {
   #args;
-  #cwd;
+  #directory;
+  #wrapper;
   run;
+  /** Everything that all its runs have said. */
+  #saidBefore = '';
 
-  constructor({ port, adminPort, args, cwd }) {
+  constructor({ port, adminPort, args, directory, dataDir, wrapper }) {
     this.port = port;
     this.adminPort = adminPort;
+    this.dataDir = dataDir;
     this.#args = args;
-    this.#cwd = cwd;
+    this.#directory = directory;
+    this.#wrapper = wrapper;
   }
 
-  /** Free ports, no demo. `extraArgs` are appended. */
-  static async start(extraArgs = []) {
+  /**
+   * Free ports, no demo, an empty data directory that goes with the server. `extraArgs` are appended. Options: `dataDir`,
+   * a directory that stays; `wrapper`, words that stand before the binary's own.
+   */
+  static async start(extraArgs = [], options = {}) {
     const [port, adminPort] = [await freePort(), await freePort()];
     const args = ['serve', '--no-demo', '--listen', `127.0.0.1:${port}`, '--admin-listen', `127.0.0.1:${adminPort}`];
-    return Server.#begin(port, adminPort, [...args, ...extraArgs]);
+    return Server.#begin(port, adminPort, [...args, ...extraArgs], options);
   }
 
   /** No configuration at all: ports 3200, 3201 and the page on 5500, as the README says. */
@@ -106,9 +54,11 @@ export class Server {
     return server;
   }
 
-  static async #begin(port, adminPort, args) {
-    const cwd = await mkdtemp(path.join(tmpdir(), 'tidings-e2e-'));
-    const server = new Server({ port, adminPort, args, cwd });
+  static async #begin(port, adminPort, args, { dataDir, wrapper } = {}) {
+    const directory = await temporaryDirectory();
+    const all = dataDir === undefined ? args : [...args, '--data-dir', dataDir];
+    const own = path.join(directory.path, DATA);
+    const server = new Server({ port, adminPort, args: all, directory, dataDir: dataDir ?? own, wrapper });
     try {
       await server.startAgain();
     } catch (error) {
@@ -127,10 +77,26 @@ export class Server {
     return `http://127.0.0.1:${this.adminPort}`;
   }
 
+  /** Everything that all its runs have said. */
+  get said() {
+    return this.#saidBefore + (this.run?.output ?? '');
+  }
+
   /** Starts the binary and waits until it says that it is ready. */
   async startAgain() {
-    const run = new Run(this.#args, this.#cwd);
-    this.run = run;
+    this.launch();
+    await this.ready();
+  }
+
+  /** Starts the binary, and waits for nothing. */
+  launch() {
+    this.#saidBefore = this.said;
+    this.run = new Run(this.#args, this.#directory.path, { wrapper: this.#wrapper });
+  }
+
+  /** Waits until the binary that was started says that it is ready. */
+  async ready() {
+    const { run } = this;
     await until(
       () => `${BINARY} to be ready; it said:\n${run.output}`,
       async () => {
@@ -140,7 +106,7 @@ export class Server {
         }
         const isReady = await fetch(`${this.adminUrl}/readyz`).then((answer) => answer.ok, () => false);
         // It answers before it has said all that it says at its start.
-        return isReady && run.stdout.includes(SAID_LAST);
+        return isReady && SAID_LAST.test(run.stdout);
       },
       READY_MS,
     );
@@ -153,7 +119,7 @@ export class Server {
   /** Stops it if it runs, and removes its directory. */
   async close() {
     if (this.run?.running) await this.run.stop();
-    await rm(this.#cwd, { recursive: true, force: true });
+    await this.#directory.remove();
   }
 
   /** The text of /metrics as a map from `name{labels}` to number. */

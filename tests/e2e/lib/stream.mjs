@@ -11,7 +11,10 @@ class Reader {
   #response;
   #rest = '';
   #separator;
+  #resolveOver;
   ended = false;
+  /** Resolves when `ended` turns true. */
+  over = new Promise((resolve) => (this.#resolveOver = resolve));
 
   constructor(separator) {
     this.#separator = separator;
@@ -28,7 +31,10 @@ class Reader {
     this.#response.setEncoding('utf8');
     this.#response.on('data', (text) => this.#take(text));
     this.#response.on('error', () => {});
-    this.#response.on('close', () => (this.ended = true));
+    this.#response.on('close', () => {
+      this.ended = true;
+      this.#resolveOver();
+    });
     return this;
   }
 
