@@ -27,3 +27,12 @@ pub(crate) fn engine_on(dir: Arc<dyn Dir>, limits: &Limits) -> Arc<EmbeddedEngin
 pub(crate) fn engine(limits: &Limits) -> Arc<EmbeddedEngine> {
     engine_on(disk().dir(), limits)
 }
+
+/// Makes the next batch's sync fail, and not one of upkeep, which makes a spare meanwhile: the active segment is the newest that has a
+/// header, for a spare has none yet.
+pub(crate) fn fail_next_batch(disk: &Disk) {
+    let has_header = |name: &String| disk.bytes(name).is_some_and(|bytes| bytes.first().is_some_and(|&byte| byte != 0));
+    let names = disk.names();
+    let active = names.iter().rfind(|name| name.ends_with(".log") && has_header(name));
+    disk.fail_sync_of(active.expect("a log that was written to has an active segment"));
+}

@@ -198,7 +198,7 @@ async fn after_a_failed_sync_publishes_are_refused_by_name_and_readers_served() 
     let disk = testing::disk();
     let api = api_on(&disk, Limits::DEFAULT);
     assert_eq!(post(&api, "t", "x").await.status(), StatusCode::OK);
-    disk.fail_sync_in(1);
+    testing::fail_next_batch(&disk);
     let unknown = post_keyed(&api, "t", "k").await;
     assert_eq!(unknown.headers()[header::RETRY_AFTER], "30");
     check_refused(unknown, 503, "outcome_unknown").await;
@@ -239,7 +239,7 @@ async fn keys_are_known_to_the_next_process_and_so_is_what_was_unknown() {
     let disk = testing::disk();
     let api = api_on(&disk, Limits::DEFAULT);
     let first: Value = serde_json::from_str(&text(post_keyed(&api, "t", "k").await).await).unwrap();
-    disk.fail_sync_in(1);
+    testing::fail_next_batch(&disk);
     check_refused(post_keyed(&api, "t", "l").await, 503, "outcome_unknown").await;
     disk.kill();
     drop(api);
@@ -319,9 +319,8 @@ async fn readiness_says_what_is_wrong_with_the_log() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(asked(&admin, "/readyz").await, (200, "ready\n".into()));
-    // Whatever the log syncs next fails: if that is a spare's making, the publish behind it is refused.
-    disk.fail_sync_in(1);
-    while post(&api, "t", "x").await.status() == StatusCode::OK {}
+    testing::fail_next_batch(&disk);
+    check_refused(post(&api, "t", "x").await, 503, "outcome_unknown").await;
     let (status, failed) = asked(&admin, "/readyz").await;
     assert!(status == 503 && failed.contains("the log has failed"), "{failed}");
     assert_eq!(asked(&admin, "/healthz").await, (200, "ok\n".into()), "it is not stuck");

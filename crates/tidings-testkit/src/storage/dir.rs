@@ -82,7 +82,7 @@ impl Dir for SimDir {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.enter(self.process)?;
         state.counts.dir_syncs += 1;
-        match state.judge(Asked::Sync) {
+        match state.judge(Asked::Sync(None)) {
             Verdict::Go => {
                 state.names.sync();
                 Ok(())

@@ -88,6 +88,13 @@ impl Disk {
         self.state().faults.fail_sync_in = Some(n);
     }
 
+    /// The next sync of one file fails likewise, whatever other threads sync before it.
+    pub fn fail_sync_of(&self, name: &str) {
+        let state = &mut *self.state();
+        let inode = state.names.get(name).cloned();
+        state.faults.fail_sync_of = Some(inode.expect("the file is there"));
+    }
+
     /// The `n`th write (1: the next) fails after a part of it.
     pub fn fail_write_in(&self, n: u64) {
         self.state().faults.fail_write_in = Some(n);
@@ -167,7 +174,7 @@ impl Disk {
 
 impl State {
     /// Counts an operation, and says what becomes of it.
-    pub(super) fn judge(&mut self, asked: Asked) -> Verdict {
+    pub(super) fn judge(&mut self, asked: Asked<'_>) -> Verdict {
         self.counts.operations += 1;
         let verdict = self.faults.judge(asked);
         self.counts.faults += u64::from(verdict == Verdict::Fail);

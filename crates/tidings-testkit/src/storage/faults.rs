@@ -1,5 +1,8 @@
 //! What is to go wrong, and when; and the count of what was done.
 
+use super::inode::Inode;
+use std::sync::Arc;
+
 /// What was done to a disk, since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -43,27 +46,33 @@ pub(super) enum Verdict {
 pub(super) struct Faults {
     pub(super) stop_in: Option<u64>,
     pub(super) fail_sync_in: Option<u64>,
+    /// Its next sync fails, whatever else is synced before.
+    pub(super) fail_sync_of: Option<Arc<Inode>>,
     pub(super) fail_write_in: Option<u64>,
     pub(super) stopped: bool,
 }
 
 /// What is asked of the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asked<'a> {
     Write,
-    Sync,
+    /// Of a file, or of the directory.
+    Sync(Option<&'a Arc<Inode>>),
     Other,
 }
 
 impl Faults {
-    pub(super) fn judge(&mut self, asked: Asked) -> Verdict {
+    pub(super) fn judge(&mut self, asked: Asked<'_>) -> Verdict {
         if falls_due(&mut self.stop_in) {
             self.stopped = true;
             return Verdict::Stop;
         }
         let fails = match asked {
             Asked::Write => falls_due(&mut self.fail_write_in),
-            Asked::Sync => falls_due(&mut self.fail_sync_in),
+            Asked::Sync(file) => {
+                let is_meant = |meant: &mut Arc<Inode>| file.is_some_and(|file| Arc::ptr_eq(meant, file));
+                self.fail_sync_of.take_if(is_meant).is_some() | falls_due(&mut self.fail_sync_in)
+            }
             Asked::Other => false,
         };
         if fails { Verdict::Fail } else { Verdict::Go }

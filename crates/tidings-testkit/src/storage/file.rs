@@ -66,7 +66,7 @@ impl File for SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.enter(self.process)?;
         state.counts.syncs += 1;
-        match state.judge(Asked::Sync) {
+        match state.judge(Asked::Sync(Some(&self.inode))) {
             Verdict::Go => {
                 self.inode.lock().sync();
                 Ok(())

@@ -171,6 +171,19 @@ fn what_was_forgotten_is_saved_when_it_is_written_again() {
 }
 
 #[test]
+fn the_sync_of_one_file_fails_and_no_other() {
+    let disk = Disk::new(1, Sector::B512);
+    let dir = disk.dir();
+    let (one, other) = (dir.create("one").unwrap(), dir.create("other").unwrap());
+    disk.fail_sync_of("one");
+    other.sync().unwrap();
+    dir.sync().unwrap();
+    one.sync().unwrap_err();
+    one.sync().unwrap();
+    assert_eq!(disk.counts().faults, 1);
+}
+
+#[test]
 fn a_failed_sync_of_the_directory_forgets_too() {
     let outcomes = outcomes(Sector::B512, |disk, dir| {
         dir.create("file").unwrap();

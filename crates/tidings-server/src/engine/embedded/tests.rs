@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::engine::Commit;
-use crate::testing::{disk, engine, engine_on, small};
+use crate::testing::{disk, engine, engine_on, fail_next_batch, small};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -306,7 +306,7 @@ async fn events_that_are_not_stored_stand_in_the_same_order_and_need_no_disk() {
     engine.append(of_a(1)).await.unwrap();
     assert_eq!(engine.append(passing()).await, Ok(vec![None]));
     engine.append(of_a(1)).await.unwrap();
-    disk.fail_sync_in(1);
+    fail_next_batch(&disk);
     assert_eq!(engine.append(of_a(1)).await, Err(AppendError::OutcomeUnknown));
     assert_eq!(engine.append(passing()).await, Ok(vec![None]), "also when the log has failed");
     let seqs: Vec<_> = seen.lock().unwrap().iter().map(|event| event.seq).collect();
@@ -349,7 +349,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_readers_go_on() {
     start(&engine);
     engine.append(of_a(1)).await.unwrap();
     assert_eq!(engine.health(), Health::default());
-    disk.fail_sync_in(1);
+    fail_next_batch(&disk);
     assert_eq!(engine.append(of_a(1)).await, Err(AppendError::OutcomeUnknown));
     for _ in 0..3 {
         assert_eq!(engine.append(of_a(1)).await, Err(AppendError::Failed));
