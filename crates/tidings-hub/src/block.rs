@@ -150,9 +150,15 @@ fn encode(epoch: Epoch, events: &[Arc<Event>], layout: &[u32], form: Form) -> En
 
 /// Appends `frame` as one chunk (RFC 9112, 7.1) and returns the length of its size line.
 pub(crate) fn write_chunk(frame: &[u8], out: &mut Vec<u8>) -> u8 {
-    let start = out.len();
-    out.extend_from_slice(format!("{:x}\r\n", frame.len()).as_bytes());
-    let head = out.len() - start;
+    const DIGIT_BITS: u32 = 4;
+    let digits = (usize::BITS - frame.len().leading_zeros()).div_ceil(DIGIT_BITS).max(1);
+    let head = digits as usize + CHUNK_END.len();
+    out.reserve(head + frame.len() + CHUNK_END.len());
+    for digit in (0..digits).rev() {
+        let value = frame.len() >> (digit * DIGIT_BITS) & 0xf;
+        out.push(b"0123456789abcdef"[value]);
+    }
+    out.extend_from_slice(CHUNK_END);
     out.extend_from_slice(frame);
     out.extend_from_slice(CHUNK_END);
     u8::try_from(head).expect("a size line has at most 16 digits and CRLF")
@@ -215,6 +221,17 @@ mod tests {
         let bare = frame(&block, 0, BARE);
         let inside = chunked.as_ptr_range();
         assert!(inside.contains(&bare.as_ptr()), "one allocation serves both");
+    }
+
+    #[test]
+    fn a_size_line_is_the_length_in_hexadecimal() {
+        for len in [0, 1, 9, 10, 15, 16, 255, 256, 4095, 4096, 70_000] {
+            let mut out = Vec::new();
+            let head = write_chunk(&vec![b'x'; len], &mut out);
+            let line = format!("{len:x}\r\n");
+            assert_eq!(usize::from(head), line.len());
+            assert!(out.starts_with(line.as_bytes()) && out.len() == line.len() + len + 2, "{len}");
+        }
     }
 
     #[test]

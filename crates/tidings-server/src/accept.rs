@@ -1,6 +1,7 @@
 //! Listening: binds the addresses, accepts while there is room, and backs off when files run out.
 
-use crate::connection::{self, Service};
+use crate::front::Fronts;
+use crate::stop::Stopping;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,15 +27,14 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts until told to stop, serves every connection, and ends once all of them have. `room` bounds connections over all
+/// Accepts until told to stop, has every connection served, and ends once all of them have. `room` bounds connections over all
 /// listeners; beyond it they wait in the kernel's queue.
-pub(crate) async fn run(listener: TcpListener, service: Service, room: Arc<Semaphore>) {
+pub(crate) async fn run(listener: TcpListener, fronts: Arc<Fronts>, room: Arc<Semaphore>, mut stopping: Stopping) {
     let mut connections = JoinSet::new();
-    let mut stopping = service.stopping.clone();
     loop {
         while connections.try_join_next().is_some() {}
         let permit = tokio::select! {
-            permit = room.clone().acquire_owned() => permit,
+            permit = room.clone().acquire_owned() => permit.expect("the room is never closed"),
             () = stopping.stopped() => break,
         };
         let accepted = tokio::select! {
@@ -45,11 +45,10 @@ pub(crate) async fn run(listener: TcpListener, service: Service, room: Arc<Semap
             Ok((stream, _)) => {
                 // Events are small and each is wanted now: Nagle's delay would hold the second of two. Best effort.
                 let _ = stream.set_nodelay(true);
-                let service = service.clone();
-                connections.spawn(async move {
-                    connection::serve(stream, service).await;
-                    drop(permit);
-                });
+                // A socket that this thread's poller does not give up is gone.
+                if let Ok(stream) = stream.into_std() {
+                    fronts.serve(stream, permit, &mut connections);
+                }
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {

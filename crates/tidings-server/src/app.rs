@@ -10,6 +10,7 @@ use crate::delivery::Delivery;
 use crate::demo::{self, Demo};
 use crate::engine::{EmbeddedEngine, Engine, EngineParts, OpenError};
 use crate::files;
+use crate::front::{self, Fronts};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::stop::{self, Stopping};
@@ -268,10 +269,12 @@ impl Running {
             pending: self.pending.clone(),
             stopping: self.stopping.clone(),
         };
+        let front_threads = config.front_threads.unwrap_or_else(front::threads_that_fit);
+        let fronts = Arc::new(Fronts::start(front_threads, service).map_err(StartError::Thread)?);
         let room = Arc::new(Semaphore::new(limits.connections_max));
         let mut tasks = JoinSet::new();
         for (_, listener) in bound.listeners {
-            tasks.spawn(accept::run(listener, service.clone(), room.clone()));
+            tasks.spawn(accept::run(listener, fronts.clone(), room.clone(), self.stopping.clone()));
         }
         if let Some((_, listener)) = bound.demo {
             tasks.spawn(demo::serve_page(listener, port, self.metrics.clone(), self.stopping.clone()));

@@ -2,6 +2,7 @@
 
 use crate::retention::Retention;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Config {
     /// The most subscriptions at once, if fewer than there are files for. More are answered with a stream that ends at once and
     /// says when to return.
     pub subscribers_max: Option<usize>,
+    /// Threads that read requests and answer them. None: half as many as there are cores.
+    pub front_threads: Option<NonZeroUsize>,
     /// The age at which a stream is ended, spread by a fifth to either side: for balancers that cut long ones without a word.
     /// None is no limit.
     pub max_age: Option<Duration>,
@@ -55,6 +58,7 @@ impl Default for Config {
             demo_listen: (Ipv4Addr::LOCALHOST, DEMO_PORT).into(),
             allowed_origins: Vec::new(),
             subscribers_max: None,
+            front_threads: None,
             max_age: None,
             // Local mode has no balancer in front of it, and a developer who presses Ctrl-C wants the prompt back.
             drain_delay: Duration::ZERO,

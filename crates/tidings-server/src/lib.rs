@@ -19,6 +19,7 @@ pub mod demo;
 pub mod engine;
 pub mod explain;
 mod files;
+mod front;
 mod idempotency;
 pub mod limits;
 pub mod metrics;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +55,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", env = "TIDINGS_SUBSCRIBERS_MAX")]
     subscribers_max: Option<usize>,
 
+    /// Threads that read requests and answer them, at most 256 [default: half as many as there are cores]
+    #[arg(long, value_name = "N", env = "TIDINGS_FRONT_THREADS", value_parser = front_threads)]
+    front_threads: Option<NonZeroUsize>,
+
     /// End each stream at this age, such as 30m, a fifth sooner or later; its client goes on at once [default: none]
     #[arg(long, value_name = "TIME", env = "TIDINGS_MAX_AGE", value_parser = time)]
     max_age: Option<Duration>,
@@ -76,6 +81,7 @@ impl Args {
             demo: !self.no_demo,
             allowed_origins: self.allowed_origin,
             subscribers_max: self.subscribers_max,
+            front_threads: self.front_threads,
             max_age: self.max_age,
             ..defaults
         }
@@ -97,6 +103,13 @@ fn retain_bytes(text: &str) -> Result<u64, &'static str> {
     bytes.ok_or("a size has a unit and is from 16MiB to 4TiB: 512MiB, 10GiB or 1TiB")
 }
 
+/// More than any machine has a use for would only take memory.
+fn front_threads(text: &str) -> Result<NonZeroUsize, &'static str> {
+    const MAX: usize = 256;
+    let count = text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= MAX);
+    count.ok_or("there are from 1 to 256 front threads")
+}
+
 fn rule(text: &str) -> Result<RetentionRule, BadRule> {
     text.parse()
 }
@@ -107,7 +120,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     // TIDINGS_LOG takes the words of tracing's filters, such as `debug` or `tidings_server=trace`.
     let filter = EnvFilter::try_from_env("TIDINGS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    // Only accepts, and watches over the rest: requests are served by threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let ended = runtime.block_on(async {
         let signal = shutdown_signal().map_err(failed)?;
         tidings_server::serve(args.into_config(), print_ready, signal).await.map_err(|error| refusal(&error))
@@ -184,6 +198,8 @@ mod tests {
         for bad in ["", "10", "10GB", "15MiB", "5TiB"] {
             assert!(retain_bytes(bad).is_err(), "{bad}");
         }
+        assert!(front_threads("1").is_ok() && front_threads("256").is_ok());
+        assert!(["", "0", "-1", "257", "many"].into_iter().all(|bad| front_threads(bad).is_err()));
         assert_eq!((Retention::BYTES_MIN, Retention::BYTES_MAX), (16 << 20, 4 << 40), "as the message says");
     }
 }

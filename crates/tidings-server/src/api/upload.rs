@@ -10,8 +10,11 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, header};
 use http_body::Body;
 use http_body_util::BodyExt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
 /// Bytes of bodies in memory, over all requests, and their bound.
 #[derive(Clone, Debug)]
@@ -75,14 +78,15 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
         }
         // From the first look on the client is told to go on, and sends.
         self.is_held_back = false;
-        let reading = self.read_frames(bytes_max, too_large, budget);
-        match tokio::time::timeout(limits.body_timeout, reading).await {
-            Ok(read) => read,
-            Err(_) => {
-                self.is_broken = true;
-                Err(Code::BodyTimeout.into())
-            }
-        }
+        let read = tokio::select! {
+            biased;
+            read = self.read_frames(bytes_max, too_large, budget) => Some(read),
+            () = out_of_time(limits.body_timeout) => None,
+        };
+        read.unwrap_or_else(|| {
+            self.is_broken = true;
+            Err(Code::BodyTimeout.into())
+        })
     }
 
     async fn read_frames(
@@ -127,6 +131,21 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
         // Out of time is as good as out of room.
         let _ = tokio::time::timeout(limits.refused_body_timeout, reading).await;
     }
+}
+
+/// Waits so long. The timer is set only on the second look: most bodies come with their head and are there by then, and a timer costs
+/// as much as reading one.
+async fn out_of_time(timeout: Duration) {
+    let mut is_first = true;
+    poll_fn(|cx| {
+        if std::mem::take(&mut is_first) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    })
+    .await;
+    tokio::time::sleep(timeout).await;
 }
 
 impl Share {

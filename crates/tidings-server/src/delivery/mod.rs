@@ -1,6 +1,7 @@
 //! From the engine's order to the sockets: the pump owns the tail, each shard has a thread of its own, and a subscription's bytes
 //! reach its response through a slot.
 
+mod mailbox;
 mod places;
 mod pump;
 mod shard;
@@ -13,8 +14,8 @@ pub use stats::{ShardStats, Snapshot};
 
 use crate::engine::Engine;
 use crate::limits::Limits;
+use mailbox::{Mailbox, Subscribed, Word};
 use pump::Pump;
-use shard::{Mailbox, Subscribed};
 use slot::{Slot, SlotGauge};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -80,8 +81,7 @@ impl Delivery {
         let mailboxes = vec![shard::start(0, config, engine.clone(), shard_stats.clone())?];
         let tail = Tail::new(epoch, head, limits.tail_bytes_max);
         let stats = Arc::new(TailStats::default());
-        let mut pump = Pump { tail, mailboxes: mailboxes.clone(), stats: stats.clone() };
-        engine.start(Box::new(move |commit| pump.commit(commit)))?;
+        engine.start(Box::new(Pump { tail, mailboxes: mailboxes.clone(), stats: stats.clone() }))?;
         Ok(Delivery(Arc::new(Inner {
             mailboxes,
             next: AtomicUsize::new(0),
@@ -120,7 +120,7 @@ impl Delivery {
     /// Takes no further subscription and ends those that are there, each at some moment of the next `spread`.
     pub fn drain(&self, spread: Duration) {
         for mailbox in &self.0.mailboxes {
-            mailbox.drain(spread);
+            mailbox.send(Word::Drain(spread));
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! It has no thread of its own: the engine's drives it, as its sink.
 
-use super::shard::Mailbox;
-use crate::engine::Commit;
+use super::mailbox::Mailbox;
+use crate::engine::{Commit, Sink};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tidings_hub::{Event, Tail};
@@ -40,9 +40,9 @@ pub(super) struct Pump {
     pub(super) stats: Arc<TailStats>,
 }
 
-impl Pump {
-    /// Makes one commit visible. Blocks while a shard's mailbox is full.
-    pub(super) fn commit(&mut self, commit: Commit) {
+impl Sink for Pump {
+    /// Blocks while a shard's mailbox is full.
+    fn commit(&mut self, commit: Commit) {
         match commit {
             Commit::Events(events) => self.append(events),
             Commit::Deleted(topic) => {
@@ -56,10 +56,16 @@ impl Pump {
         self.stats.events.store(self.tail.events(), Ordering::Relaxed);
     }
 
+    fn wake(&mut self) {
+        self.mailboxes.iter().for_each(Mailbox::wake);
+    }
+}
+
+impl Pump {
     fn append(&mut self, events: Vec<Arc<Event>>) {
         let batch = self.tail.append(events);
         for mailbox in &self.mailboxes {
-            let waited = mailbox.batch(batch.clone());
+            let waited = mailbox.leave(batch.clone());
             self.stats.waits.fetch_add(u64::from(waited), Ordering::Relaxed);
         }
     }

@@ -4,7 +4,7 @@
 //! it has room again. A stalled client fills it, and then its subscription is an old cursor and nothing else.
 
 use super::Place;
-use super::shard::Mailbox;
+use super::mailbox::{Mailbox, Word};
 use crate::connection::ConnectionHandle;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -158,7 +158,7 @@ impl Body for StreamBody {
             drop(inner);
             self.slot.gauge.0.fetch_sub(bytes.len(), Ordering::Relaxed);
             if refused {
-                self.mailbox.writable(self.id);
+                self.mailbox.send(Word::Writable(self.id));
             }
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
@@ -179,7 +179,7 @@ impl Body for StreamBody {
 
 impl Drop for StreamBody {
     fn drop(&mut self) {
-        self.mailbox.gone(self.id);
+        self.mailbox.send(Word::Gone(self.id));
     }
 }
 

@@ -50,11 +50,17 @@ pub enum Commit {
     Deleted(TopicName),
 }
 
-/// Makes a commit visible. When the call returns the tail and every shard have it.
-///
-/// It blocks while a shard is so far behind that it takes nothing more, so an engine calls it on a thread of its own, never on the
-/// runtime's. No other thread stands between: a hop would cost more than the work, and the engine's next commit gathers meanwhile.
-pub type Sink = Box<dyn FnMut(Commit) + Send>;
+/// Where commits become visible. An engine calls it on a thread of its own, never on the runtime's. No other thread stands between: a
+/// hop would cost more than the work, and the engine's next commit gathers meanwhile.
+pub trait Sink: Send {
+    /// Makes a commit visible: when the call returns the tail and every shard have it. Blocks while a shard is so far behind that it
+    /// takes nothing more.
+    fn commit(&mut self, commit: Commit);
+
+    /// Has what was committed delivered. Apart from the commit, for who is answered need not wait until other threads are awake: the
+    /// engine answers in between.
+    fn wake(&mut self);
+}
 
 /// Why an append was not taken. After [`AppendError::OutcomeUnknown`] alone it may be stored all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -119,7 +125,7 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// A thread could not be started.
-    fn start(&self, sink: Sink) -> io::Result<()>;
+    fn start(&self, sink: Box<dyn Sink>) -> io::Result<()>;
 
     /// Commits the drafts, at least one, in their order and back to back, all or none, and answers their numbers in the same order
     /// (none where a draft is not stored). The answer comes when the sink has had them: who reads after it, sees them (invariant 6).

@@ -33,7 +33,7 @@ pub(super) enum Ticket {
 
 /// Makes groups visible and answers them.
 pub(super) struct Committer {
-    pub(super) sink: Sink,
+    pub(super) sink: Box<dyn Sink>,
     pub(super) log: Log,
     pub(super) reads: Reads,
     pub(super) stats: Arc<WriterStats>,
@@ -65,7 +65,7 @@ impl Committer {
                 Ticket::Deletion { topic, answer } => {
                     if placed.is_ok() {
                         self.show(&mut events);
-                        (self.sink)(Commit::Deleted(topic));
+                        self.sink.commit(Commit::Deleted(topic));
                     }
                     answers.push(Answered::Deletion(answer, placed.map(|_| ())));
                 }
@@ -77,11 +77,12 @@ impl Committer {
         for answered in answers {
             answered.send();
         }
+        self.sink.wake();
     }
 
     fn show(&mut self, events: &mut Vec<Arc<Event>>) {
         if !events.is_empty() {
-            (self.sink)(Commit::Events(std::mem::take(events)));
+            self.sink.commit(Commit::Events(std::mem::take(events)));
         }
     }
 

@@ -217,7 +217,7 @@ impl Engine for EmbeddedEngine {
         Seq(self.log.head())
     }
 
-    fn start(&self, sink: Sink) -> io::Result<()> {
+    fn start(&self, sink: Box<dyn Sink>) -> io::Result<()> {
         let mut stage = self.stage();
         let Stage::Opened(opened) = std::mem::replace(&mut *stage, Stage::Closed) else {
             unreachable!("an engine is started once");

@@ -45,14 +45,21 @@ fn of_a(size: usize) -> Vec<Draft> {
 /// What a sink was handed.
 type Seen = Arc<Mutex<Vec<Arc<Event>>>>;
 
+struct Keep(Seen);
+
+impl Sink for Keep {
+    fn commit(&mut self, commit: Commit) {
+        if let Commit::Events(events) = commit {
+            self.0.lock().unwrap().extend(events);
+        }
+    }
+
+    fn wake(&mut self) {}
+}
+
 fn start(engine: &EmbeddedEngine) -> Seen {
     let seen = Seen::default();
-    let sink = seen.clone();
-    let keep = move |commit| match commit {
-        Commit::Events(events) => sink.lock().unwrap().extend(events),
-        Commit::Deleted(_) => {}
-    };
-    engine.start(Box::new(keep)).unwrap();
+    engine.start(Box::new(Keep(seen.clone()))).unwrap();
     seen
 }
 
