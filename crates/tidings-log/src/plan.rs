@@ -68,6 +68,11 @@ impl Plan {
         assert!(!self.results.is_empty() || appends.is_empty(), "a batch looks at one append at the least");
     }
 
+    /// Whether it holds drops and nothing else.
+    pub(crate) fn only_drops(&self) -> bool {
+        !self.records.is_empty() && self.records.iter().all(|record| record.head.kind == Kind::Drop)
+    }
+
     /// Adds an append whole, or not at all.
     fn add(
         &mut self,

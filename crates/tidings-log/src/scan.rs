@@ -19,6 +19,8 @@ pub(crate) struct Scan<'f> {
     salt: u32,
     at: u64,
     to: u64,
+    /// The file ends here, or behind `to` for all that is known.
+    file_end: u64,
     /// No record is longer: what claims to be is none.
     record_max: usize,
     /// So far behind the start of a damage is a next record looked for.
@@ -50,6 +52,7 @@ impl<'f> Scan<'f> {
             salt,
             at: from,
             to,
+            file_end: to,
             record_max,
             search_max,
             last_seq: after_seq,
@@ -88,13 +91,22 @@ impl<'f> Scan<'f> {
     /// The length of the whole record at a place, if there is one. It then stands in the buffer.
     fn record_at(&mut self, at: u64) -> io::Result<Option<usize>> {
         self.fill(at, HEADER)?;
+        if let Some(len) = self.whole_at(at) {
+            return Ok(Some(len));
+        }
+        // Perhaps only its start was read yet.
         let Peek::Whole { len, .. } = View::peek(&self.buffer[self.index(at)..], self.salt) else { return Ok(None) };
-        if len > self.record_max || len as u64 > self.to - at {
+        if len > self.record_max || len as u64 > self.file_end - at {
             return Ok(None);
         }
         self.fill(at, len)?;
-        let view = View::parse(&self.buffer[self.index(at)..], self.salt);
-        Ok(view.filter(|view| self.is_in_order(&view.head)).map(|view| view.len))
+        Ok(self.whole_at(at))
+    }
+
+    /// The same, as far as the buffer reaches.
+    fn whole_at(&self, at: u64) -> Option<usize> {
+        let view = View::parse(&self.buffer[self.index(at)..], self.salt)?;
+        (view.len <= self.record_max && self.is_in_order(&view.head)).then_some(view.len)
     }
 
     /// Numbers increase, and batches never decrease: a record that breaks this was left behind by something else.
@@ -115,7 +127,7 @@ impl<'f> Scan<'f> {
         let limit = from.saturating_add(self.search_max);
         let mut at = from + ALIGN as u64;
         // The file may prove shorter on the way.
-        while at < limit.min(self.to) {
+        while at < limit.min(self.file_end) {
             self.fill(at, HEADER)?;
             // Megabytes of zeros lie behind the end of every log: they are passed over as fast as they are read.
             let ahead = &self.buffer[self.index(at)..];
@@ -136,7 +148,7 @@ impl<'f> Scan<'f> {
     /// Reads on until `len` bytes from a place on are in the buffer, or all there are.
     fn fill(&mut self, at: u64, len: usize) -> io::Result<()> {
         let have = self.buffer.len() - self.index(at).min(self.buffer.len());
-        let want = usize::try_from(self.to - at).map_or(len, |left| left.min(len));
+        let want = usize::try_from(self.file_end - at).map_or(len, |left| left.min(len));
         if have >= want {
             return Ok(());
         }
@@ -144,13 +156,13 @@ impl<'f> Scan<'f> {
         let from = self.buffer.len() - have;
         self.buffer.drain(..from);
         self.start = at;
-        let more = usize::try_from(self.to - at).map_or(CHUNK.max(len), |left| left.min(CHUNK.max(len)));
+        let more = usize::try_from(self.file_end - at).map_or(CHUNK.max(len), |left| left.min(CHUNK.max(len)));
         self.buffer.resize(more, 0);
         let read = self.file.read_at(&mut self.buffer[have..], at + have as u64)?;
         self.buffer.truncate(have + read);
         if self.buffer.len() < want {
-            // The file ends before it should: nothing that follows is a record.
-            self.to = at + self.buffer.len() as u64;
+            // It ends before it should: nothing that follows is a record.
+            self.file_end = at + self.buffer.len() as u64;
         }
         Ok(())
     }
@@ -267,11 +279,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_shorter_than_it_should_be_just_ends() {
-        let file = MemoryFile(Mutex::new(bytes("E 1 1 10, cut E 2 1 100")));
-        let mut scan = Scan::new(&file, SALT, 0, 1 << 20, 0, 1 << 20);
-        assert!(matches!(scan.next().unwrap(), Some(Found::Record { offset: 0, .. })));
-        assert!(matches!(scan.next().unwrap(), Some(Found::Damage { from: 56, to: 128 })));
-        assert!(scan.next().unwrap().is_none());
+    fn what_a_file_lacks_is_damage() {
+        for parts in ["E 1 1 10", "E 1 1 10, cut E 2 1 100", "E 1 1 10, zeros 8"] {
+            let file = MemoryFile(Mutex::new(bytes(parts)));
+            let mut scan = Scan::new(&file, SALT, 0, 1 << 20, 0, 1 << 20);
+            assert!(matches!(scan.next().unwrap(), Some(Found::Record { offset: 0, .. })));
+            assert!(matches!(scan.next().unwrap(), Some(Found::Damage { from: 56, to: 0x10_0000 })), "{parts}");
+            assert!(scan.next().unwrap().is_none());
+        }
     }
 }

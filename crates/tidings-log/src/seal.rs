@@ -52,8 +52,9 @@ fn write_file(shared: &Shared, bytes: &[u8], name: &str) -> io::Result<Arc<dyn F
     Ok(file)
 }
 
-/// Cuts what a segment did not use, if it is much. The index says where it ends, so a crash on the way changes nothing.
-fn trim(file: &dyn File, end: u64) -> io::Result<()> {
+/// Cuts what a segment did not use, if it is much. The index says where it ends, so a crash on the way changes nothing; the next open
+/// finishes it. A file that may have been cut is never the spare again: who knows whether its bytes still have their place on the disk?
+pub(crate) fn trim(file: &dyn File, end: u64) -> io::Result<()> {
     let len = file.len()?;
     // A file that something else has cut has nothing to give.
     let unused = len.saturating_sub(end);

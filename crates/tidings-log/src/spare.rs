@@ -97,6 +97,16 @@ impl Spares {
         }
     }
 
+    /// For the writer, where there is no space for a whole one: a file of so many bytes. None: there is no space for that either.
+    ///
+    /// # Errors
+    /// Making it failed for another reason than want of space.
+    pub(crate) fn take_small(&self, shared: &Shared, len: u64) -> io::Result<Option<Spare>> {
+        assert!(len <= shared.options.segment_bytes, "it is less than a whole one");
+        self.make(shared, |number| make(&*shared.dir, number, len))?;
+        self.take(shared)
+    }
+
     /// The spare that was taken is begun, durably: the next one may be made.
     pub(crate) fn begun(&self) {
         let mut slot = self.lock();

@@ -57,6 +57,17 @@ struct Suspect {
 /// # Errors
 /// The file could not be read.
 pub(crate) fn judge(file: &dyn File, header: &Header, batch_bytes_max: usize) -> io::Result<Tail> {
+    judge_while(file, header, batch_bytes_max, |_, _| ())
+}
+
+/// The same, for one who wants the records too, each with its place, those included that are then cut off: a segment is large, and is
+/// best read once.
+pub(crate) fn judge_while(
+    file: &dyn File,
+    header: &Header,
+    batch_bytes_max: usize,
+    mut read: impl FnMut(u64, &View<'_>),
+) -> io::Result<Tail> {
     let len = file.len()?.max(RECORDS_AT);
     let record_max = usize::try_from(len).unwrap_or(usize::MAX);
     let search_max = batch_bytes_max.max(BATCH_BYTES_MAX) as u64;
@@ -65,7 +76,10 @@ pub(crate) fn judge(file: &dyn File, header: &Header, batch_bytes_max: usize) ->
     while let Some(found) = scan.next()? {
         match found {
             Found::Damage { from, .. } => walk.damage(from),
-            Found::Record { offset, view } => walk.record(offset, view.len, &view.head),
+            Found::Record { offset, view } => {
+                walk.record(offset, view.len, &view.head);
+                read(offset, &view);
+            }
         }
     }
     let (end, seq) = walk.cut();

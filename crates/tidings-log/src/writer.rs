@@ -1,6 +1,6 @@
 //! The writer: one group of appends is one batch, one write and one sync, and is seen by readers only then.
 
-use crate::entry::{Append, AppendError, Placed};
+use crate::entry::{Append, AppendError, Entry, Placed};
 use crate::header::{Header, RECORDS_AT};
 use crate::plan::{Bounds, Plan};
 #[cfg(planted)]
@@ -8,7 +8,7 @@ use crate::planted::{self, Bug};
 use crate::seal;
 use crate::segment::SegmentFile;
 use crate::shared::Shared;
-use crate::spare::is_no_space;
+use crate::spare::{Spare, is_no_space};
 use crate::storage::File;
 use std::io;
 use std::sync::Arc;
@@ -16,6 +16,10 @@ use std::sync::Arc;
 /// What the buffer keeps from batch to batch. A group is drained up to this size; a larger one, of a single append, is rare, and its
 /// memory is given back.
 pub(crate) const GROUP_BYTES: usize = 4 << 20;
+
+/// A segment that is made for drops alone, on a disk that is full, takes a multiple of this part of a whole one, 256 KiB of 64 MiB: most
+/// often so much is left where there was no space for a whole one, and a thousand deletions do not make as many files.
+const SMALL_PART: u64 = 256;
 
 /// Appends to the log. There is one.
 #[derive(Debug)]
@@ -116,6 +120,11 @@ impl Writer {
         plan.make(&self.shared.lock(), now, appends, self.bounds());
         let outcome = if plan.records.is_empty() { Ok(()) } else { self.write(&plan, appends) };
         for (result, append) in plan.results.iter().zip(appends) {
+            if outcome == Err(AppendError::NoSpace) && plan.results.len() > 1 && only_drops(append) {
+                // What makes space is not held up by what needs it.
+                self.commit_batch(now, std::slice::from_ref(append), results);
+                continue;
+            }
             results.push(match (*result, outcome) {
                 // What needs nothing written is answered whatever became of the rest: the events before it are not there.
                 (Ok(placed), Err(error)) if append.entries.is_empty() && error != AppendError::OutcomeUnknown => {
@@ -196,7 +205,7 @@ impl Writer {
         if let Some(active) = self.active.take_if(|active| active.end + plan.bytes as u64 <= active.len) {
             return Ok(Target { active, begins: None });
         }
-        let spare = self.shared.spares.take(&self.shared).map_err(|error| {
+        let spare = self.spare(plan).map_err(|error| {
             self.shared.fail("making a spare", error);
             AppendError::Stopped
         })?;
@@ -218,6 +227,19 @@ impl Writer {
         Ok(Target { active, begins: Some(header) })
     }
 
+    /// A file for a new segment. Where there is no space for a whole one, drops get one that has room for little else: with them told,
+    /// upkeep can remove what is dropped.
+    fn spare(&self, plan: &Plan) -> io::Result<Option<Spare>> {
+        let Shared { spares, options, .. } = &*self.shared;
+        let spare = spares.take(&self.shared)?;
+        if spare.is_some() || !plan.only_drops() || self.shared.failure().is_some() {
+            return Ok(spare);
+        }
+        let step = options.segment_bytes.div_ceil(SMALL_PART);
+        let len = (RECORDS_AT + plan.bytes as u64).next_multiple_of(step).min(options.segment_bytes);
+        spares.take_small(&self.shared, len)
+    }
+
     fn bounds(&self) -> Bounds {
         let options = &self.shared.options;
         let room = options.segment_bytes.saturating_sub(RECORDS_AT);
@@ -227,6 +249,10 @@ impl Writer {
             hash_seed: options.hash_seed,
         }
     }
+}
+
+fn only_drops(append: &Append) -> bool {
+    append.entries.iter().all(|entry| matches!(entry, Entry::Drop { .. }))
 }
 
 /// The one sync of a batch. It is not tried again: what a later one says holds for nothing that was written before this one.

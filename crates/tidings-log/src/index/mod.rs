@@ -17,7 +17,7 @@ pub(crate) use builder::IndexBuilder;
 pub(crate) use directory::Directory;
 pub(crate) use encode::encode;
 pub(crate) use postings::{Cursor, Lost, Postings};
-pub(crate) use rebuild::rebuild;
+pub(crate) use rebuild::{Rebuild, rebuild};
 
 use crate::entry::Key;
 use crate::storage::File;
@@ -119,6 +119,12 @@ pub(crate) struct IndexFile {
 }
 
 impl Outline {
+    /// Where its last whole record ends.
+    pub(crate) fn whole_end(&self) -> u64 {
+        let damage = self.damage.last().filter(|stretch| stretch.to == self.end);
+        damage.map_or(self.end, |stretch| stretch.from)
+    }
+
     /// The last mark that everything up to `seq` lies before.
     pub(crate) fn mark_by_seq(&self, seq: u64) -> Option<&Mark> {
         self.marks[..self.marks.partition_point(|mark| mark.seq <= seq)].last()

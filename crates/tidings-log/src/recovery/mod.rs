@@ -1,7 +1,8 @@
 //! Opening a log: which files are its segments, where they end, and what was lost.
 //!
 //! Nothing is believed that was not synced, and everything that is served afterwards was. A crash on the way is followed by an open
-//! that finds the same: the only bytes of segments that are written here are headers, and they say what was there before.
+//! that finds the same: the only bytes of segments that are written here are headers and the last batch, and they say what was there
+//! before.
 
 mod extent;
 mod files;
@@ -119,7 +120,7 @@ pub fn open(dir: Arc<dyn Dir>, options: Options) -> Result<Opened, OpenError> {
             continue;
         };
         let directory = extent::directory(&*dir, &files, at, &segment, &options, &mut found)?;
-        note(&segment, &directory, &mut found);
+        note(&segment, &directory, &mut found)?;
         if let Some((segment, directory)) = last.replace((segment, directory)) {
             state.add_sealed(segment, directory);
         }
@@ -142,15 +143,18 @@ pub fn open(dir: Arc<dyn Dir>, options: Options) -> Result<Opened, OpenError> {
 }
 
 /// Adds a segment to what was found.
-fn note(segment: &SegmentFile, directory: &Directory, found: &mut Recovery) {
+fn note(segment: &SegmentFile, directory: &Directory, found: &mut Recovery) -> io::Result<()> {
     found.segments += 1;
-    found.events += directory.outline.events;
-    let number = segment.header.number;
-    found.damage.extend(directory.outline.damage.iter().map(|stretch| Damage {
-        segment: number,
-        from: stretch.from,
-        to: stretch.to,
-    }));
+    let SegmentFile { header, file } = segment;
+    let (segment, outline) = (header.number, &directory.outline);
+    found.events += outline.events;
+    found.damage.extend(outline.damage.iter().map(|stretch| Damage { segment, from: stretch.from, to: stretch.to }));
+    // An index may tell of more than its file has: then something else has cut the file.
+    let (from, to) = (file.len()?, outline.whole_end());
+    if from < to {
+        found.damage.push(Damage { segment, from, to });
+    }
+    Ok(())
 }
 
 /// The epoch of a new log. It stands in every event id.

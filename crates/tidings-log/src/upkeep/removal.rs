@@ -149,14 +149,15 @@ impl Upkeep {
     fn extent(&self) -> io::Result<Extent> {
         let (sealed, active) = {
             let state = self.shared.lock();
-            let active = state.active().map(|active| active.index.outline.events);
+            let active = state.active().map(|active| (Arc::clone(&active.file), active.index.outline.events));
             (state.sealed().cloned().collect::<Vec<_>>(), active)
         };
-        let mut extent = Extent {
-            sealed: Vec::new(),
-            bytes: self.shared.options.segment_bytes * (1 + u64::from(active.is_some())),
-            events: active.unwrap_or(0),
-        };
+        // The spare counts also where it is still to be made.
+        let mut extent = Extent { sealed: Vec::new(), bytes: self.shared.options.segment_bytes, events: 0 };
+        if let Some((file, events)) = active {
+            // It is smaller than others where there was no space for more.
+            (extent.bytes, extent.events) = (extent.bytes + file.len()?, events);
+        }
         for segment in &sealed {
             extent.bytes += segment.file.len()?;
             if let Detail::File(index) = &segment.detail {
