@@ -28,8 +28,8 @@ pub(crate) fn fit(_limits: &mut Limits, _log_files: u64) {}
 fn limit(limits: &mut Limits, files: usize, log_files: usize) {
     let others = RESERVED.saturating_add(log_files);
     limits.connections_max = limits.connections_max.min(files.saturating_sub(others).max(1));
-    // One connection in sixteen stays for publishers.
-    let subscribers = limits.connections_max - limits.connections_max / 16;
+    // One connection in 32 stays for publishers.
+    let subscribers = limits.connections_max - limits.connections_max / 32;
     limits.subscribers_max = limits.subscribers_max.min(subscribers.max(1));
 }
 
