@@ -1,8 +1,10 @@
-// The data directory: one server's alone, said at the start, left out of git, and never in the way when the disk is full.
+// The data directory: one server's alone, said at the start, left out of git, left as it is by an older version, and never in the way
+// when the disk is full.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { appendFile, mkdir, readFile, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { appendFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -10,7 +12,8 @@ import { promisify } from 'node:util';
 import { storedData } from './lib/pages.mjs';
 import { publishBatch, Publisher } from './lib/publisher.mjs';
 import { freePort } from './lib/ports.mjs';
-import { Run } from './lib/run.mjs';
+import { Run, tidings } from './lib/run.mjs';
+import { raiseFormat } from './lib/segment.mjs';
 import { Server } from './lib/server.mjs';
 import { Stream } from './lib/stream.mjs';
 import { temporaryDirectory } from './lib/temporary.mjs';
@@ -18,8 +21,9 @@ import { until, within } from './lib/until.mjs';
 
 const execute = promisify(execFile);
 
-/** The exit code of a server whose data directory another one has, as `tidings --help` lists it. */
+/** The exit codes of a server whose data directory another one has, or a newer version wrote, as `tidings --help` lists them. */
 const DATA_DIR_TAKEN = 6;
+const DATA_DIR_NEWER = 7;
 
 /** A disk of its own, so that filling it harms nobody; and what is kept on it. */
 const DISK_BYTES = 24 << 20;
@@ -77,6 +81,24 @@ suite('a data directory', () => {
     assert.ok(said.includes(path.basename(server.dataDir)), said);
     assert.match(said, /10 GiB/);
     assert.match(said, new RegExp(`\\b${kept} events\\b`));
+  });
+
+  test('a newer version\'s is refused in a line, by every verb, and left as it is', async (t) => {
+    const newer = await Server.start();
+    t.after(() => newer.close());
+    await new Publisher(newer.url, 'dir/newer').publish('of the future');
+    await newer.stop();
+    const format = await raiseFormat(newer.dataDir);
+    const before = await digests(newer.dataDir);
+    const serve = ['serve', '--no-demo', '--listen', `127.0.0.1:${newer.port}`, '--admin-listen', `127.0.0.1:${newer.adminPort}`];
+    for (const verb of [serve, ['log', 'inspect'], ['log', 'verify'], ['log', 'export']]) {
+      const { code, stdout, stderr } = await tidings([...verb, '--data-dir', newer.dataDir], path.dirname(newer.dataDir));
+      assert.deepEqual([code, stdout], [DATA_DIR_NEWER, ''], `${verb.join(' ')}: ${stderr}`);
+      const [line, ...more] = stderr.trimEnd().split('\n');
+      assert.deepEqual(more, [], 'one line');
+      for (const word of [path.basename(newer.dataDir), 'newer', `format ${format}`]) assert.ok(line.includes(word), `${word} in: ${line}`);
+    }
+    assert.deepEqual(await digests(newer.dataDir), before);
   });
 });
 
@@ -139,6 +161,13 @@ suite('a full disk', async () => {
     assert.deepEqual(numbers(await storedData(server, 'full/news')), acknowledged);
   });
 });
+
+/** What stands in each file below `directory`, but for the one that says which process has it open, or had. */
+async function digests(directory) {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && entry.name !== 'lock').map((entry) => path.join(entry.parentPath, entry.name));
+  return Promise.all(files.sort().map(async (file) => [file, createHash('sha256').update(await readFile(file)).digest('hex')]));
+}
 
 /** A file system of 24 MiB in memory; rejects where this user may not mount one. */
 async function mountSmall() {

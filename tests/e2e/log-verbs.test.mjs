@@ -62,6 +62,7 @@ test('export: lines that POST /events takes back as the same events', async (t) 
   const lines = stdout.trimEnd().split('\n');
   assert.deepEqual(lines.map((line) => essence(JSON.parse(line))), events.map(essence));
   assert.deepEqual(lines.map((line) => JSON.parse(line).id), events.map(({ id }) => id));
+  assert.deepEqual(lines.map((line) => 'ttl' in JSON.parse(line)), events.map((_, i) => 'ttl' in lineOf(i)), 'what is left of it');
 
   const fresh = await Server.start();
   t.after(() => fresh.close());
@@ -161,13 +162,14 @@ test('what is no data directory is said to be none', async () => {
   }
 });
 
-/** Text and bytes, types, several topics, and data that is long, empty, or looks like something else. */
+/** Text and bytes, types, several topics, times to live, and data that is long, empty, or looks like something else. */
 function lineOf(i) {
   const topic = TOPICS[i % TOPICS.length];
   const where = i % 10 === 3 ? { topics: [topic, TOPICS[(i + 1) % TOPICS.length]] } : { topic };
   if (i % 7 === 2) return { ...where, content_type: 'image/png', data_base64: Buffer.from(`\x89PNG ${i}`, 'latin1').toString('base64') };
   const type = i % 5 === 1 ? { type: 'note' } : {};
-  return { ...where, ...type, data: i % 50 === 49 ? '' : `event ${i}\n${'Grüße, 消息 '.repeat(i % 20)}` };
+  const ttl = i % 11 === 4 ? { ttl: '2h' } : {};
+  return { ...where, ...type, ...ttl, data: i % 50 === 49 ? '' : `event ${i}\n${'Grüße, 消息 '.repeat(i % 20)}` };
 }
 
 /** What makes two events the same, but for their place in a history. */

@@ -106,6 +106,8 @@ cargo_tool() {
     return
   fi
   echo "installing $name $version with cargo (some minutes)"
-  # Built beside, not in this tree's target folder: its crates have other features than ours.
-  env -u CARGO_TARGET_DIR cargo install --locked "$name" --version "$version"
+  # Built beside, not in this tree's target folder: its crates have other features than ours. And built to be built soon: as
+  # it is released, all of cargo-deny is optimised as one crate, which takes a minute more than it ever saves here.
+  env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install --locked "$name" --version "$version"
 }

@@ -1,6 +1,6 @@
 //! The fear: some order of appends, drops, retention, reads and restarts leaves a log that answers something else than a `Vec` would.
 //!
-//! What fails is shrunk to the few steps that matter.
+//! What fails is shrunk to the few steps that matter. `PROPTEST_CASES` says how many runs; `./test crash` asks for 1,024.
 
 mod support;
 
@@ -37,8 +37,6 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(debug_assertions) { 64 } else { 1024 }, ..ProptestConfig::default() })]
-
     #[test]
     fn it_answers_as_a_vec_would(seed in any::<u64>(), acts in prop::collection::vec(act(), 1..250)) {
         let mut world = World::new(seed);

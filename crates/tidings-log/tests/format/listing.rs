@@ -17,7 +17,7 @@ pub(crate) fn of(path: &Path) -> String {
     let (quick, whole) = (surveyed(path, Depth::Indexes), surveyed(path, Depth::Everything));
     assert_eq!(quick, whole, "indexes say what the records say");
     out.push_str(&whole);
-    let walked = walked(path);
+    let (walked, damaged) = walked(path);
 
     let opened = open(Arc::new(DiskDir::open(path).unwrap()), made::options()).unwrap();
     let Recovery { segments, events, torn, damage, .. } = &opened.found;
@@ -43,6 +43,7 @@ pub(crate) fn of(path: &Path) -> String {
     }
     let numbers: Vec<u64> = all.records.iter().map(|record| record.seq).collect();
     assert_eq!(walked, numbers, "a walk gives what an open log does");
+    assert_eq!(damaged, damage.len() as u64, "a walk meets each damaged stretch");
     out
 }
 
@@ -50,9 +51,15 @@ fn surveyed(path: &Path, depth: Depth) -> String {
     let survey = survey(&DiskDir::open_to_read(path).unwrap(), depth, &mut |_| {}).unwrap();
     let mut out = String::new();
     for segment in &survey.segments {
-        let SurveyedSegment { number, bytes, end, events, batches, topics, seqs, times, index, damage, .. } = segment;
+        let SurveyedSegment { number, last_number, bytes, end, events, topics, seqs, times, index, damage, .. } =
+            segment;
         writeln!(out, "segment {number}: {bytes} bytes, {end} used, index {index:?}, damage {damage:?}").unwrap();
-        writeln!(out, "  {events} events {seqs:?} in {batches} batches, {topics} topics, times {times:?}").unwrap();
+        // Of a rewritten one an index knows only in how many batches it was written once.
+        let of = match last_number == number {
+            true => format!("in {} batches", segment.batches),
+            false => format!("of segments {number} to {last_number}"),
+        };
+        writeln!(out, "  {events} events {seqs:?} {of}, {topics} topics, times {times:?}").unwrap();
     }
     let torn = survey.torn.map(|torn| (torn.segment, torn.offset, torn.bytes, torn.first_seq));
     writeln!(out, "spares {:?}, torn {torn:?}", survey.spares).unwrap();
@@ -60,8 +67,8 @@ fn surveyed(path: &Path, depth: Depth) -> String {
     out
 }
 
-/// The numbers of the events that are live and have not expired.
-fn walked(path: &Path) -> Vec<u64> {
+/// The numbers of the events that are live and have not expired; and how many damaged stretches lie between them.
+fn walked(path: &Path) -> (Vec<u64>, u64) {
     let mut numbers = Vec::new();
     let walked = walk(&DiskDir::open_to_read(path).unwrap(), 0..u64::MAX, &mut |_, event| {
         if event.expires.is_none_or(|expires| expires > NOW) {
@@ -69,8 +76,7 @@ fn walked(path: &Path) -> Vec<u64> {
         }
         ControlFlow::Continue(())
     });
-    assert_eq!(walked.unwrap().damaged, 0);
-    numbers
+    (numbers, walked.unwrap().damaged)
 }
 
 fn read(log: &Log, topics: &[&str], from: From) -> Page {

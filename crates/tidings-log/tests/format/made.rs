@@ -75,43 +75,93 @@ fn groups() -> Vec<Vec<Append>> {
     groups
 }
 
-/// Makes it. Killed: the last batch is cut in its middle, and nothing is closed.
-pub(crate) fn log(path: &Path, killed: bool) {
-    let dir = Arc::new(DiskDir::open(path).unwrap());
-    let Opened { log, mut writer, mut upkeep, .. } = open(dir, options()).unwrap();
-    for (at, group) in groups().into_iter().enumerate() {
-        let now = START + at as u64 * 1_000;
-        while !matches!(upkeep.step(now), Step::Idle) {}
-        assert!(writer.commit(now, &group).iter().all(Result::is_ok));
-    }
-    let now = START + 2_000_000;
-    if killed {
-        while !matches!(upkeep.step(now), Step::Idle) {}
-        let last = vec![append(vec![
-            Entry::Event(event(&["news"], "of a batch that was cut")),
-            Entry::Event(event(&["news"], "and never acknowledged")),
-        ])];
-        let before = log.head();
-        assert!(writer.commit(now, &last)[0].is_ok());
-        drop((log, writer, upkeep));
-        cut(path, b"and never acknowledged");
-        assert_eq!(before, 1_000);
-    } else {
-        assert!(writer.close().is_ok());
-    }
+/// Makes it, and closes it.
+pub(crate) fn closed(path: &Path) {
+    assert!(filled(path, groups()).writer.close().is_ok());
 }
 
-/// Overwrites the end of the log from these bytes on, as a crash that kept only some sectors does.
-fn cut(path: &Path, from: &[u8]) {
+/// Makes it; then the last batch is cut in its middle, and nothing is closed.
+pub(crate) fn killed(path: &Path) {
+    let mut opened = filled(path, groups());
+    let last = vec![append(vec![
+        Entry::Event(event(&["news"], "of a batch that was cut")),
+        Entry::Event(event(&["news"], "and never acknowledged")),
+    ])];
+    assert_eq!(opened.log.head(), 1_000);
+    commit(&mut opened, START + 2_000_000, &last);
+    drop(opened);
+    // As a crash does that kept only some sectors.
+    overwrite(path, b"and never acknowledged", |behind| behind.fill(0));
+}
+
+/// Makes another one, of which most is dropped, so that its first segments are rewritten as one. A bit of them was flipped before.
+pub(crate) fn rewritten(path: &Path) {
+    let mut groups: Vec<_> = (0..30).map(sparse).collect();
+    let (behind, key) = (groups.split_off(24), Key { id: [7; 16], body: [8; 16] });
+    let kept = vec![
+        Entry::Event(Draft { key: Some(key), ..event(&["news"], "with a key") }),
+        Entry::Event(Draft { expires: Some(FAR), ..event(&["news", "all"], "expires one day") }),
+        Entry::Event(event(&["gone", "news"], "dropped in one of its topics")),
+    ];
+    groups.insert(3, vec![append(kept)]);
+    let mut opened = filled(path, groups);
+    overwrite(path, b"2 2 2 2 2 ", |behind| behind[0] ^= 1);
+    let (now, all) = (START + 1_000_000, opened.log.head());
+    for topic in ["filler", "gone"] {
+        let drop = Entry::Drop { topic: Some(topic.into()), to: Some(all) };
+        commit(&mut opened, now, &[append(vec![drop])]);
+    }
+    for group in behind {
+        commit(&mut opened, now, &group);
+    }
+    assert!(opened.writer.close().is_ok());
+}
+
+/// A group of which little is left when `filler` is dropped.
+fn sparse(number: u64) -> Vec<Append> {
+    let text = format!("{number} ").repeat(60);
+    let mut entries = vec![Entry::Event(event(&["filler"], &text[..120])); 3];
+    if number.is_multiple_of(4) {
+        entries.push(Entry::Event(event(&["news"], &format!("kept {number}"))));
+    }
+    vec![append(entries)]
+}
+
+/// Opens a new log, and commits the groups, a second apart.
+fn filled(path: &Path, groups: Vec<Vec<Append>>) -> Opened {
+    let dir = Arc::new(DiskDir::open(path).unwrap());
+    let mut opened = open(dir, options()).unwrap();
+    for (at, group) in groups.into_iter().enumerate() {
+        commit(&mut opened, START + at as u64 * 1_000, &group);
+    }
+    opened
+}
+
+/// Upkeep does what there is to do, and what it asks for is committed; then the group is.
+fn commit(opened: &mut Opened, now: u64, group: &[Append]) {
+    let mut commit = |group: &[Append]| assert!(opened.writer.commit(now, group).iter().all(Result::is_ok));
+    loop {
+        match opened.upkeep.step(now) {
+            Step::Idle => break,
+            Step::Drops(entries) => commit(&[append(entries)]),
+            Step::Did(_) => {}
+            Step::NoSpace => panic!("there is space"),
+        }
+    }
+    commit(group);
+}
+
+/// Changes the only segment that has these bytes, from them on.
+fn overwrite(path: &Path, from: &[u8], change: impl Fn(&mut [u8])) {
     let segments = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
-    let mut cut = 0;
+    let mut changed = 0;
     for segment in segments.filter(|path| path.extension().is_some_and(|kind| kind == "log")) {
         let mut bytes = fs::read(&segment).unwrap();
         if let Some(at) = bytes.windows(from.len()).position(|window| window == from) {
-            bytes[at..].fill(0);
+            change(&mut bytes[at..]);
             fs::write(&segment, bytes).unwrap();
-            cut += 1;
+            changed += 1;
         }
     }
-    assert_eq!(cut, 1, "one segment has it");
+    assert_eq!(changed, 1, "one segment has it");
 }

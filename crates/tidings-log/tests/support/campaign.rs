@@ -78,6 +78,7 @@ impl Campaign {
         });
         let (tally, failed) = (total.into_inner().expect(ALONE), failed.into_inner().expect(ALONE));
         println!("{} campaign: {tally}, in {:.1} s on {cores} cores", self.name, began.elapsed().as_secs_f32());
+        println!("{} campaign, a seed: {}", self.name, tally.a_seed());
         Outcome { tally, failed }
     }
 
@@ -87,9 +88,7 @@ impl Campaign {
         let (name, variable) = (self.name, self.variable);
         panic::set_hook(Box::new(move |info| {
             if let Some(seed) = SEED.get() {
-                eprintln!(
-                    "seed {seed} fails; again: {variable}_SEED={seed} cargo test --release -p tidings-log --test {name}"
-                );
+                eprintln!("seed {seed} fails; again: {variable}_SEED={seed} cargo test -p tidings-log --test {name}");
             }
             before(info);
         }));

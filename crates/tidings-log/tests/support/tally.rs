@@ -29,6 +29,17 @@ macro_rules! tally {
     };
 }
 
+impl Tally {
+    /// What one seed did, on average.
+    pub(crate) fn a_seed(&self) -> String {
+        let points = ("crash points", self.power_cuts + self.kills);
+        let counted = [("operations", self.operations), ("syncs", self.syncs), ("rolls", self.rolls)];
+        let counted = counted.into_iter().chain([("recycles", self.recycles), points]);
+        let seeds = self.seeds.max(1) as f64;
+        counted.map(|(name, count)| format!("{:.1} {name}", count as f64 / seeds)).collect::<Vec<_>>().join(", ")
+    }
+}
+
 tally! {
     seeds: "seeds",
     operations: "operations",

@@ -142,6 +142,8 @@ fn parse(epoch: [u8; Epoch::LEN], event: &LiveEvent<'_>) -> Option<(Epoch, Event
 mod tests {
     use super::*;
     use crate::engine::embedded::body::encode;
+    use crate::limits::Limits;
+    use crate::units;
     use tidings_hub::Content;
 
     const NOW: u64 = 1_747_714_861_969;
@@ -169,6 +171,19 @@ mod tests {
         assert_eq!(rest(NOW + 90_000), format!("{plain}\",\"ttl\":\"90000ms\"}}\n"));
         assert_eq!(rest(NOW + 1), format!("{plain}\",\"ttl\":\"1000ms\"}}\n"), "no shorter one is taken");
         assert_eq!(rest(NOW), "", "it has expired");
+    }
+
+    #[test]
+    fn a_time_to_live_is_taken_back_and_never_shorter() {
+        let body = encode(None, &Content::text(""));
+        for left in [1, 999, 1_000, 1_001, 59_999, 3_650 * 24 * 60 * 60 * 1_000] {
+            let event = LiveEvent { seq: 1, time: NOW, topics: &["a"], body: &body, expires: Some(NOW + left) };
+            let (line, _) = lines(&Export::default(), &[event]);
+            let (_, ttl) = line.strip_suffix("\"}\n").unwrap().rsplit_once("\"ttl\":\"").unwrap();
+            let ttl = units::time(ttl).unwrap();
+            assert!((Limits::DEFAULT.ttl_min..=Limits::DEFAULT.ttl_max).contains(&ttl), "{ttl:?}");
+            assert!(ttl.as_millis() >= u128::from(left), "{ttl:?} of {left} ms");
+        }
     }
 
     #[test]
