@@ -36,7 +36,7 @@ pub struct Config {
     /// The most subscriptions at once, if fewer than there are files for. More are answered with a stream that ends at once and
     /// says when to return.
     pub subscribers_max: Option<usize>,
-    /// Threads that read requests and answer them. None: half as many as there are cores.
+    /// Threads that read requests and answer them. None: half as many as there are cores, or two.
     pub front_threads: Option<NonZeroUsize>,
     /// The age at which a stream is ended, spread by a fifth to either side: for balancers that cut long ones without a word.
     /// None is no limit.

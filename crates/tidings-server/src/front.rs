@@ -1,7 +1,8 @@
 //! Front threads: each serves its share of the connections, and none helps another.
 //!
 //! Threads that share their tasks wake one more for what another is about to do anyhow; with publishers on a few cores those wakes cost
-//! more than the work. Here a connection stays where it was put, and threads are chosen by how many they have.
+//! more than the work. Here a connection stays where it was put. A few share one thread, so that what one turn of it reads goes to the
+//! log, and what the log answers comes back, with one wake for all; many are spread by count.
 
 use crate::connection::{self, Service};
 use std::io;
@@ -27,10 +28,13 @@ struct Front {
     connections: Arc<AtomicUsize>,
 }
 
-/// Half as many as there are cores: the other half is for the shards and the log's writer.
+/// Connections that one thread has before a further one is used: about as many publishers keep it busy.
+const SHARED_MAX: usize = 32;
+
+/// Half as many as there are cores, and two where there are two: the shards and the log's writer work in bursts, and leave the rest.
 pub(crate) fn threads_that_fit() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    NonZeroUsize::new(cores / 2).unwrap_or(NonZeroUsize::MIN)
+    NonZeroUsize::new((cores / 2).max(cores.min(2))).expect("there is a core")
 }
 
 /// One connection's share of what is bounded and counted, however it ends.
@@ -68,10 +72,9 @@ impl Fronts {
         Ok(Fronts { fronts: (0..count.get()).map(start).collect::<io::Result<_>>()?, service })
     }
 
-    /// Has a connection served, as a task among `connections`, by the thread that has the fewest.
+    /// Has a connection served, as a task among `connections`: by the first thread that has few, else by the one that has the fewest.
     pub(crate) fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit, connections: &mut JoinSet<()>) {
-        let front = self.fronts.iter().min_by_key(|front| front.connections.load(Ordering::Relaxed));
-        let front = front.expect("there is at least one front");
+        let front = &self.fronts[choose(self.fronts.iter().map(|front| front.connections.load(Ordering::Relaxed)))];
         let (seat, service) = (Seat::take(&front.connections, permit), self.service.clone());
         let serving = async move {
             // A socket that no poller takes is gone.
@@ -85,11 +88,38 @@ impl Fronts {
     }
 }
 
+/// Which thread is next, by what each has.
+fn choose(connections: impl Iterator<Item = usize>) -> usize {
+    // Of equals the first is the least.
+    let least = connections.enumerate().min_by_key(|(_, count)| (*count).max(SHARED_MAX - 1));
+    least.expect("there is at least one front").0
+}
+
 impl Drop for Front {
     fn drop(&mut self) {
         // Its last connection has ended, or had its time: nobody waits for a thread here.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_share_one_thread_and_many_are_spread() {
+        let mut fronts = [0; 3];
+        let arrive = |fronts: &mut [usize; 3]| fronts[choose(fronts.iter().copied())] += 1;
+        (0..SHARED_MAX).for_each(|_| arrive(&mut fronts));
+        assert_eq!(fronts, [SHARED_MAX, 0, 0]);
+        (0..SHARED_MAX).for_each(|_| arrive(&mut fronts));
+        assert_eq!(fronts, [SHARED_MAX, SHARED_MAX, 0]);
+        (0..SHARED_MAX + 300).for_each(|_| arrive(&mut fronts));
+        assert_eq!(fronts, [SHARED_MAX + 100; 3]);
+        fronts[1] -= 5;
+        (0..5).for_each(|_| arrive(&mut fronts));
+        assert_eq!(fronts, [SHARED_MAX + 100; 3]);
     }
 }

@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", env = "TIDINGS_SUBSCRIBERS_MAX")]
     subscribers_max: Option<usize>,
 
-    /// Threads that read requests and answer them, at most 256 [default: half as many as there are cores]
+    /// Threads that read requests and answer them, at most 256 [default: half as many as there are cores, or two]
     #[arg(long, value_name = "N", env = "TIDINGS_FRONT_THREADS", value_parser = front_threads)]
     front_threads: Option<NonZeroUsize>,
 

@@ -38,14 +38,18 @@ struct Numbered {
 impl Files {
     /// Reads all headers, and removes what an earlier process left unfinished.
     pub(super) fn list(dir: &dyn Dir) -> Result<Self, OpenError> {
-        let (mut files, mut indexes) = (BTreeMap::new(), BTreeSet::new());
+        let (mut files, mut indexes, mut unfinished) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         for name in dir.list()? {
             match names::parse(&name) {
                 Name::Segment(number) => drop(files.insert(number, Numbered::open(dir, number)?)),
                 Name::Index(number) => drop(indexes.insert(number)),
-                Name::Unfinished => dir.remove(&name)?,
+                Name::Unfinished => unfinished.push(name),
                 Name::Other => {}
             }
+        }
+        // Only now: a log of a newer format was refused on the way, and is left as it is.
+        for name in unfinished {
+            dir.remove(&name)?;
         }
         let highest = files.last_key_value().map_or(0, |(number, _)| *number);
         let mut files = Files { files: files.into_values().collect(), indexes, highest };
