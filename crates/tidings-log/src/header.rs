@@ -4,10 +4,13 @@
 
 #[cfg(planted)]
 use crate::planted::{self, Bug};
+use crate::record::{self, Peek, View};
+use crate::storage::File;
 use crc32c::crc32c;
+use std::io;
 
 /// The format that is written, and the newest that is read.
-pub(crate) const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 1;
 /// Where records start: behind the two copies, each in a block of its own.
 pub(crate) const RECORDS_AT: u64 = 2 * COPY as u64;
 /// From one copy to the next.
@@ -82,6 +85,32 @@ impl Header {
             assert_eq!(out.len() - start, LEN, "the header's length is fixed");
             out.resize(start + COPY, 0);
         }
+    }
+
+    /// The header of the file that bears a number. One that says another number is of the file's former life, and is none.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub(crate) fn read(file: &dyn File, number: u32) -> io::Result<Found> {
+        let mut bytes = [0; 2 * COPY];
+        let read = file.read_at(&mut bytes, 0)?;
+        Ok(match Self::decode(&bytes[..read]) {
+            Found::Header { header, .. } if header.number != number || header.last_number < number => Found::Nothing,
+            found => found,
+        })
+    }
+
+    /// The header of a segment that has lost both copies, as far as `log`, another one of its log, tells of it; if it is a segment: then
+    /// its first record is where it should be.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub(crate) fn lost(file: &dyn File, number: u32, log: &Header) -> io::Result<Option<Self>> {
+        let Header { epoch, secret, .. } = *log;
+        let header = Header { number, last_number: number, epoch, secret, ..Header::default() };
+        let mut start = [0; record::HEADER];
+        let read = file.read_at(&mut start, RECORDS_AT)?;
+        Ok((View::peek(&start[..read], header.salt()) != Peek::Damaged).then_some(header))
     }
 
     /// Reads a file's first [`RECORDS_AT`] bytes, or as many as there are.

@@ -62,6 +62,7 @@ mod writer;
 pub use disk::DiskDir;
 pub use driver::{Group, Handle, spawn};
 pub use entry::{Append, AppendError, At, Draft, Entry, Key, Placed};
+pub use header::FORMAT;
 pub use keys::KeySeen;
 pub use log::Log;
 pub use options::{Options, Retention, Rule};

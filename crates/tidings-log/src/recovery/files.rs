@@ -1,10 +1,9 @@
 //! The files of a directory: which are segments, which is the spare, and what is left over.
 
 use super::{OpenError, Recovery};
-use crate::header::{Found, Header, RECORDS_AT};
+use crate::header::{Found, Header};
 use crate::index::Outline;
 use crate::names::{self, Name};
-use crate::record::{HEADER, Peek, View};
 use crate::segment::SegmentFile;
 use crate::spare::{Spare, Spares};
 use crate::storage::{Dir, File};
@@ -60,8 +59,11 @@ impl Files {
 
     /// Name and secret of the log, if there is one.
     pub(super) fn log(&self) -> Option<([u8; 8], u64)> {
-        let newest = self.files.iter().rev().find_map(|file| file.header)?;
-        Some((newest.epoch, newest.secret))
+        self.newest_header().map(|newest| (newest.epoch, newest.secret))
+    }
+
+    fn newest_header(&self) -> Option<Header> {
+        self.files.iter().rev().find_map(|file| file.header)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -79,12 +81,11 @@ impl Files {
         before: Option<&Outline>,
         found: &mut Recovery,
     ) -> io::Result<Option<SegmentFile>> {
-        let log = self.log();
+        let log = self.newest_header();
         let newest = at + 1 == self.files.len();
         let file = &mut self.files[at];
-        if let Some((epoch, secret)) = log.filter(|_| file.header.is_none() && !file.foreign) {
-            let log = Header { number: file.number, last_number: file.number, epoch, secret, ..Header::default() };
-            file.header = file.restored(log, before)?;
+        if let Some(log) = log.filter(|_| file.header.is_none() && !file.foreign) {
+            file.header = file.restored(&log, before)?;
             file.damaged = true;
         }
         let Some(header) = file.header else {
@@ -136,7 +137,7 @@ impl Files {
 
     /// Leaves files of other logs alone: the newest segment says which log this is.
     fn set_foreign_aside(&mut self) {
-        let epoch = self.log().map(|(epoch, _)| epoch);
+        let epoch = self.newest_header().map(|newest| newest.epoch);
         for file in &mut self.files {
             if file.header.is_some_and(|header| Some(header.epoch) != epoch) {
                 (file.header, file.foreign) = (None, true);
@@ -175,27 +176,19 @@ impl Files {
 impl Numbered {
     fn open(dir: &dyn Dir, number: u32) -> Result<Self, OpenError> {
         let file = dir.open(&names::segment(number))?;
-        let mut bytes = vec![0; RECORDS_AT as usize];
-        let read = file.read_at(&mut bytes, 0)?;
-        let (header, copies) = match Header::decode(&bytes[..read]) {
+        let (header, copies) = match Header::read(&*file, number)? {
             Found::Header { header, copies } => (Some(header), copies),
             Found::Nothing => (None, 0),
             Found::Newer(format) => return Err(OpenError::Newer { format }),
         };
-        // A spare may bear the header of its former life.
-        let header = header.filter(|header| header.number == number && header.last_number >= number);
         Ok(Numbered { number, file, header, damaged: copies < 2, foreign: false })
     }
 
-    /// The header of a segment that has lost both copies, if it is one: then the first record is where it should be.
-    fn restored(&self, log: Header, before: Option<&Outline>) -> io::Result<Option<Header>> {
-        let mut start = [0; HEADER];
-        let read = self.file.read_at(&mut start, RECORDS_AT)?;
-        if View::peek(&start[..read], log.salt()) == Peek::Damaged {
-            return Ok(None);
-        }
+    /// The header of a segment that has lost both copies, if it is one.
+    fn restored(&self, log: &Header, before: Option<&Outline>) -> io::Result<Option<Header>> {
         let before = before.cloned().unwrap_or_default();
         let (base, base_time, batch, previous_end) = (before.last_seq, before.last_time, before.batch, before.end);
-        Ok(Some(Header { base, base_time, batch, previous_end, ..log }))
+        let lost = Header::lost(&*self.file, self.number, log)?;
+        Ok(lost.map(|header| Header { base, base_time, batch, previous_end, ..header }))
     }
 }

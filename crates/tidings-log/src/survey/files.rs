@@ -2,10 +2,9 @@
 
 use super::among::Among;
 use super::{SurveyError, TRIES, restless};
-use crate::header::{self, Header, RECORDS_AT};
+use crate::header::{Found, Header};
 use crate::names::{self, Name};
-use crate::record::{HEADER, Peek as Peeked, View};
-use crate::storage::{Dir, File};
+use crate::storage::Dir;
 use std::collections::BTreeSet;
 use std::io;
 
@@ -143,35 +142,22 @@ pub(super) enum Peek {
     Newer(u16),
 }
 
-fn read_header(file: &dyn File) -> io::Result<header::Found> {
-    let mut headers = vec![0; usize::try_from(RECORDS_AT).expect("a few blocks")];
-    let read = file.read_at(&mut headers, 0)?;
-    Ok(Header::decode(&headers[..read]))
-}
-
 /// Reads a file's header.
 pub(super) fn peek(dir: &dyn Dir, number: u32) -> io::Result<Peek> {
     let file = dir.open(&names::segment(number))?;
     let bytes = file.len()?;
-    Ok(match read_header(&*file)? {
-        header::Found::Header { header, copies } if header.number == number && header.last_number >= number => {
-            Peek::Begun(Begun { header, copies, bytes })
-        }
-        header::Found::Header { .. } | header::Found::Nothing => Peek::Other { bytes },
-        header::Found::Newer(format) => Peek::Newer(format),
+    Ok(match Header::read(&*file, number)? {
+        Found::Header { header, copies } => Peek::Begun(Begun { header, copies, bytes }),
+        Found::Nothing => Peek::Other { bytes },
+        Found::Newer(format) => Peek::Newer(format),
     })
 }
 
-/// The header of a segment that has lost both copies, as far as it can be known, if it is one: then the first record is where it should
-/// be. The next open writes it anew.
+/// The header of a segment that has lost both copies, if it is one, and if it is still there. The next open writes it anew.
 fn lost_header(dir: &dyn Dir, number: u32, log: &Header) -> io::Result<Option<Header>> {
-    let Header { epoch, secret, .. } = *log;
-    let header = Header { number, last_number: number, epoch, secret, ..Header::default() };
-    let mut start = [0; HEADER];
-    let read = match dir.open(&names::segment(number)) {
-        Ok(file) => file.read_at(&mut start, RECORDS_AT)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok((View::peek(&start[..read], header.salt()) != Peeked::Damaged).then_some(header))
+    match dir.open(&names::segment(number)) {
+        Ok(file) => Header::lost(&*file, number, log),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }

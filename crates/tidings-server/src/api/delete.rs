@@ -2,10 +2,9 @@
 //!
 //! Listeners stay, and are not told: they have had what is dropped. Who returns to a place before it is told of a gap.
 
-use super::codes::Code;
 use super::path;
 use super::problem::Problem;
-use super::publish::not_appended;
+use super::publish::{check_may, not_appended};
 use super::{Api, ApiBody};
 use crate::auth;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -25,17 +24,12 @@ pub(super) async fn delete(api: &Api, encoded_topic: &str) -> Result<Response<Ap
 
 /// Whether the grant covers it; nobody's covers the server's own topics.
 fn check_may_delete(grant: &Grant, topic: &TopicName) -> Result<(), Problem> {
-    if topic.is_reserved() {
-        return Err(Code::ReservedTopic.into());
-    }
-    if !grant.may_delete(topic) {
-        return Err(Problem::new(Code::Forbidden, format!("not allowed to delete {topic}")));
-    }
-    Ok(())
+    check_may(topic, grant.may_delete(topic), "delete")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::codes::Code;
     use super::*;
     use tidings_hub::Scope;
 

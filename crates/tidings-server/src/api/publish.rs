@@ -166,11 +166,16 @@ pub(super) fn expires(ttl: Duration) -> UnixMillis {
 
 /// Whether the grant covers publishing to a topic; nobody's covers the server's own.
 pub(super) fn check_may_publish(grant: &Grant, topic: &TopicName) -> Result<(), Problem> {
+    check_may(topic, grant.may_publish(topic), "publish to")
+}
+
+/// Whether a topic may be changed, given whether the grant covers it: the server's own never.
+pub(super) fn check_may(topic: &TopicName, is_granted: bool, act: &str) -> Result<(), Problem> {
     if topic.is_reserved() {
         return Err(Code::ReservedTopic.into());
     }
-    if !grant.may_publish(topic) {
-        return Err(Problem::new(Code::Forbidden, format!("not allowed to publish to {topic}")));
+    if !is_granted {
+        return Err(Problem::new(Code::Forbidden, format!("not allowed to {act} {topic}")));
     }
     Ok(())
 }

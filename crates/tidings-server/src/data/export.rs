@@ -2,6 +2,7 @@
 
 use super::{DataError, open};
 use crate::engine::embedded::body;
+use crate::limits::Limits;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,7 +10,7 @@ use tidings_hub::{Epoch, Event, Pattern, Seq, TopicError, TopicName, Topics, Uni
 use tidings_log::{LiveEvent, SurveyError, Walked, walk};
 
 /// The shortest time to live that `POST /events` takes.
-const TTL_MIN_MS: u64 = 1_000;
+const TTL_MIN_MS: u64 = Limits::DEFAULT.ttl_min.as_millis() as u64;
 
 /// Which events are written out.
 #[derive(Clone, Debug, Default)]
@@ -142,7 +143,6 @@ fn parse(epoch: [u8; Epoch::LEN], event: &LiveEvent<'_>) -> Option<(Epoch, Event
 mod tests {
     use super::*;
     use crate::engine::embedded::body::encode;
-    use crate::limits::Limits;
     use crate::units;
     use tidings_hub::Content;
 

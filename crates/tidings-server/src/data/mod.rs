@@ -4,7 +4,7 @@
 mod export;
 
 pub use export::{Export, Exported, export};
-pub use tidings_log::{Depth, IndexState, Progress, Stretch, Survey, SurveyedSegment, Taken, TornTail};
+pub use tidings_log::{Depth, FORMAT, IndexState, Progress, Stretch, Survey, SurveyedSegment, Taken, TornTail};
 
 use crate::data_dir::{self, LOG};
 use std::io;

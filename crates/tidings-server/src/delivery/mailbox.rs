@@ -64,13 +64,16 @@ impl Mailbox {
             self.wake();
             self.0.places.take();
         }
-        self.lock().words.push_back(Word::Batch(batch));
+        drop(self.put(Word::Batch(batch)));
         waits
     }
 
     /// Wakes the shard, if there is something for it.
     pub(super) fn wake(&self) {
-        let mut inbox = self.lock();
+        self.wake_with(self.lock());
+    }
+
+    fn wake_with(&self, mut inbox: MutexGuard<'_, Inbox>) {
         if inbox.is_asleep && !inbox.words.is_empty() {
             inbox.is_asleep = false;
             drop(inbox);
@@ -80,7 +83,7 @@ impl Mailbox {
 
     /// Says that the tail holds nothing before a position any more; leaves it as [`Mailbox::leave`] does.
     pub(super) fn let_go(&self, start: Pos) {
-        self.lock().words.push_back(Word::LetGo(start));
+        drop(self.put(Word::LetGo(start)));
     }
 
     /// Asks for a subscription; none if the shard has ended.
@@ -92,8 +95,13 @@ impl Mailbox {
 
     /// Leaves a word, and wakes the shard.
     pub(super) fn send(&self, word: Word) {
-        self.lock().words.push_back(word);
-        self.wake();
+        self.wake_with(self.put(word));
+    }
+
+    fn put(&self, word: Word) -> MutexGuard<'_, Inbox> {
+        let mut inbox = self.lock();
+        inbox.words.push_back(word);
+        inbox
     }
 
     /// For the shard: moves up to `max` words to the end of `words`; sleeps for `sleep` at most where there is none.

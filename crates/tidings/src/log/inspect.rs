@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
-use tidings_server::data::{self, Depth, IndexState, Stretch, Survey, SurveyedSegment};
+use tidings_server::data::{self, Depth, FORMAT, IndexState, Stretch, Survey, SurveyedSegment};
 
 use super::numbers::{count, grouped, time};
 use super::{Place, failed};
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 
 fn as_text(survey: &Survey) -> String {
     let mut out = match survey.epoch {
-        Some(epoch) => format!("epoch {}, format 1\n\n", String::from_utf8_lossy(&epoch)),
+        Some(epoch) => format!("epoch {}, format {FORMAT}\n\n", String::from_utf8_lossy(&epoch)),
         None => "an empty log\n".to_owned(),
     };
     if !survey.segments.is_empty() {

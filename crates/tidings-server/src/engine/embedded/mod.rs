@@ -19,7 +19,6 @@ pub(crate) use stats::WriterCounts;
 pub use tidings_log::OpenError;
 
 use super::{AppendError, Draft, Engine, EngineFuture, Health, Key, ReadError, Sink};
-use crate::abort::AbortOnPanic;
 use crate::limits::Limits;
 use crate::retention::Retention;
 use committer::{Answer, Committer, Ticket};
@@ -224,12 +223,7 @@ impl Engine for EmbeddedEngine {
         };
         let (reads, stats) = (self.reads.clone(), self.stats.clone());
         let mut committer = Committer { sink, log: opened.log.clone(), reads, stats, clock: self.clock };
-        let bomb = AbortOnPanic;
-        let handle = tidings_log::spawn(*opened, self.clock, move |group| {
-            // Dropped with the writer's thread, wherever that panics.
-            let _ = &bomb;
-            committer.commit(group);
-        })?;
+        let handle = tidings_log::spawn(*opened, self.clock, move |group| committer.commit(group))?;
         *stage = Stage::Running(handle);
         Ok(())
     }
