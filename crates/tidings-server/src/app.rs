@@ -214,6 +214,8 @@ struct Running {
     metrics: Metrics,
     admin: Admin,
     pending: PendingGauge,
+    /// Room for connections, over all listeners.
+    connections: Arc<Semaphore>,
     stopping: Stopping,
 }
 
@@ -225,7 +227,8 @@ impl Running {
         let keys = embedded.keys(limits.idempotency_age, limits.idempotency_keys_max);
         let keys = keys.map_err(|error| data_dir_error(config, &error))?;
         let engine: Arc<dyn Engine> = embedded.clone();
-        let delivery = Delivery::start(&engine, limits).map_err(StartError::Thread)?;
+        let connections = Arc::new(Semaphore::new(limits.connections_max));
+        let delivery = Delivery::start(&engine, limits, &connections).map_err(StartError::Thread)?;
         let pending = PendingGauge::default();
         let demo = config.demo.then(|| Demo::new(delivery.clone(), engine.clone(), auth::local()));
         let metrics = Metrics::new(delivery.clone(), embedded.clone(), demo.clone(), pending.clone());
@@ -240,7 +243,7 @@ impl Running {
         })
         .map_err(|bad| StartError::BadOrigin(bad.0))?;
         let admin = Admin::new(delivery.clone(), engine, metrics.clone());
-        Ok(Running { api: Arc::new(api), engine: embedded, delivery, metrics, admin, pending, stopping })
+        Ok(Running { api: Arc::new(api), engine: embedded, delivery, metrics, admin, pending, connections, stopping })
     }
 
     /// Starts to accept on every listener, and says so.
@@ -270,11 +273,11 @@ impl Running {
             stopping: self.stopping.clone(),
         };
         let front_threads = config.front_threads.unwrap_or_else(front::threads_that_fit);
-        let fronts = Arc::new(Fronts::start(front_threads, service).map_err(StartError::Thread)?);
-        let room = Arc::new(Semaphore::new(limits.connections_max));
+        let fronts =
+            Arc::new(Fronts::start(front_threads, service, self.delivery.clone()).map_err(StartError::Thread)?);
         let mut tasks = JoinSet::new();
         for (_, listener) in bound.listeners {
-            tasks.spawn(accept::run(listener, fronts.clone(), room.clone(), self.stopping.clone()));
+            tasks.spawn(accept::run(listener, fronts.clone(), self.connections.clone(), self.stopping.clone()));
         }
         if let Some((_, listener)) = bound.demo {
             tasks.spawn(demo::serve_page(listener, port, self.metrics.clone(), self.stopping.clone()));

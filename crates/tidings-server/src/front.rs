@@ -4,7 +4,8 @@
 //! more than the work. Here a connection stays where it was put. A few share one thread, so that what one turn of it reads goes to the
 //! log, and what the log answers comes back, with one wake for all; many are spread by count.
 
-use crate::connection::{self, Service};
+use crate::connection::{self, GivenBack, Service};
+use crate::delivery::{Delivery, Taken};
 use std::io;
 use std::net::TcpStream;
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 pub(crate) struct Fronts {
     fronts: Vec<Front>,
     service: Service,
+    delivery: Delivery,
 }
 
 /// A thread, as a runtime with a single worker: one that is busy is not woken again for each answer that another thread has for it,
@@ -37,23 +39,20 @@ pub(crate) fn threads_that_fit() -> NonZeroUsize {
     NonZeroUsize::new((cores / 2).max(cores.min(2))).expect("there is a core")
 }
 
-/// One connection's share of what is bounded and counted, however it ends.
+/// One connection among those of a thread, however it ends.
 #[derive(Debug)]
-struct Seat {
-    connections: Arc<AtomicUsize>,
-    _permit: OwnedSemaphorePermit,
-}
+struct Seat(Arc<AtomicUsize>);
 
 impl Seat {
-    fn take(connections: &Arc<AtomicUsize>, permit: OwnedSemaphorePermit) -> Self {
+    fn take(connections: &Arc<AtomicUsize>) -> Self {
         connections.fetch_add(1, Ordering::Relaxed);
-        Seat { connections: connections.clone(), _permit: permit }
+        Seat(connections.clone())
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -62,26 +61,29 @@ impl Fronts {
     ///
     /// # Errors
     /// The system gives no thread, or no poller for one.
-    pub(crate) fn start(count: NonZeroUsize, service: Service) -> io::Result<Self> {
+    pub(crate) fn start(count: NonZeroUsize, service: Service, delivery: Delivery) -> io::Result<Self> {
         let start = |index| {
             let mut builder = Builder::new_multi_thread();
             let runtime =
                 builder.worker_threads(1).thread_name(format!("tidings-front-{index}")).enable_all().build()?;
             Ok(Front { runtime: Some(runtime), connections: Arc::default() })
         };
-        Ok(Fronts { fronts: (0..count.get()).map(start).collect::<io::Result<_>>()?, service })
+        Ok(Fronts { fronts: (0..count.get()).map(start).collect::<io::Result<_>>()?, service, delivery })
     }
 
     /// Has a connection served, as a task among `connections`: by the first thread that has few, else by the one that has the fewest.
     pub(crate) fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit, connections: &mut JoinSet<()>) {
         let front = &self.fronts[choose(self.fronts.iter().map(|front| front.connections.load(Ordering::Relaxed)))];
-        let (seat, service) = (Seat::take(&front.connections, permit), self.service.clone());
+        let (seat, service, delivery) = (Seat::take(&front.connections), self.service.clone(), self.delivery.clone());
         let serving = async move {
-            // A socket that no poller takes is gone.
-            if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
-                connection::serve(stream, service).await;
-            }
+            // A socket that a poller does not take, or does not give up, is gone.
+            let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
+            let given_back = connection::serve(stream, service).await;
             drop(seat);
+            let Some(GivenBack { stream, heard, head, subscribing }) = given_back else { return };
+            if let Ok(stream) = stream.into_std() {
+                delivery.take(Taken { stream, heard, head, subscribing, permit });
+            }
         };
         let runtime = front.runtime.as_ref().expect("a front that is there runs");
         connections.spawn_on(serving, runtime.handle());

@@ -94,6 +94,8 @@ limits! {
     /// Subscriptions at once; more are answered with a stream that ends and says when to return. Below `connections_max`, so that
     /// publishers still find a connection when the listeners fill up.
     subscribers_max: Count = 60_000;
+    /// What a client may send on its stream's connection behind the request: it is thrown away, and beyond this the connection is closed.
+    heard_bytes_max: Bytes = 64 * KIB;
     /// The newest events in memory with their encoded forms: a few seconds of a busy server, all that most returning clients need.
     tail_bytes_max: Bytes = 64 * MIB;
     /// Publishes that wait for the engine's next group; a publisher waits for room. Their bytes are those of `bodies_bytes_max`.

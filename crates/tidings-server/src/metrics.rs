@@ -7,7 +7,7 @@ mod log;
 
 use crate::api::codes::Code;
 use crate::connection::PendingGauge;
-use crate::delivery::Delivery;
+use crate::delivery::{Closed, Delivery};
 use crate::demo::Demo;
 use crate::engine::EmbeddedEngine;
 use prometheus_client::collector::Collector;
@@ -153,6 +153,9 @@ impl Collector for DeliveryCollector {
             ("reset_history", sum(|c| c.reset_history)),
         ];
         counters(&mut encoder, "streams_ended", "Streams the server ended, by how", "how", &ended)?;
+        let closed = |field: fn(&Closed) -> u64| shards.iter().map(|shard| field(&shard.closed)).sum::<u64>();
+        let closed = [("peer", closed(|c| c.peer)), ("talk", closed(|c| c.talk)), ("grace", closed(|c| c.grace))];
+        counters(&mut encoder, "streams_closed", "Streams' sockets closed before their end, by why", "by", &closed)?;
         gauge(&mut encoder, "subscribers", "Subscriptions whose clients are there", self.delivery.subscribers())?;
         gauge(&mut encoder, "subscriber_groups", "Groups of equal subscriptions", held(|h| h.groups))?;
         gauge(&mut encoder, "topics", "Topics with events in the tail, or named by a subscriber", held(|h| h.topics))?;

@@ -17,20 +17,23 @@ impl SubscriberId {
         SubscriberId(u64::from(generation) << 32 | u64::from(index))
     }
 
-    pub(super) fn index(self) -> u32 {
+    /// Its slot in the shard's table: the smallest that was free, and free again once the subscription has gone. For a driver's own table.
+    pub fn index(self) -> u32 {
         self.0 as u32
     }
 
-    pub(super) fn generation(self) -> u32 {
+    /// Tells it from others that had, or will have, the same slot.
+    pub fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// The id as a number, for a driver's own tables.
+    /// The id as a number, for whoever can keep nothing else.
     pub fn as_u64(self) -> u64 {
         self.0
     }
 
-    pub(super) fn from_u64(id: u64) -> Self {
+    /// An id that was kept as a number.
+    pub fn from_u64(id: u64) -> Self {
         SubscriberId(id)
     }
 }

@@ -1,11 +1,45 @@
-//! A response's body: whole, or a subscription's stream.
+//! What the API answers with, and its body: whole, or a subscription's stream.
 
-use crate::delivery::{StreamBody, StreamReset};
+use crate::delivery::{StreamBody, StreamReset, Subscribing};
 use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+/// An answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// All of it.
+    Whole(Response<ApiBody>),
+    /// The head of a stream, and what it is to carry.
+    Stream(Response<Subscribing>),
+}
+
+impl Answer {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Answer::Whole(response) => response.status(),
+            Answer::Stream(response) => response.status(),
+        }
+    }
+
+    /// Its headers.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        match self {
+            Answer::Whole(response) => response.headers_mut(),
+            Answer::Stream(response) => response.headers_mut(),
+        }
+    }
+}
+
+impl From<Response<ApiBody>> for Answer {
+    fn from(response: Response<ApiBody>) -> Self {
+        Answer::Whole(response)
+    }
+}
 
 /// What the API answers with.
 #[derive(Debug)]

@@ -23,10 +23,10 @@ mod subscribe;
 mod upload;
 
 pub use admin::Admin;
-pub use body::ApiBody;
+pub use body::{Answer, ApiBody};
 pub use cors::{BadOrigin, check_origins};
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Subscribing, Subscription, TIDINGS_GAP};
 use crate::demo::Demo;
 use crate::engine::{Engine, StoredKey};
 use crate::idempotency::{BodyDigest, Idempotency, KeyDigest};
@@ -107,8 +107,29 @@ impl Api {
         self.is_draining.store(true, Ordering::Relaxed);
     }
 
-    /// Answers a request. A subscription's answer goes on as its body.
+    /// Answers a request, and begins a stream as a body that is polled.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<ApiBody>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        match self.answer(request).await {
+            Answer::Whole(response) => response,
+            Answer::Stream(response) => self.stream(response).await,
+        }
+    }
+
+    /// Begins a stream as a body that is polled. Its head says what is missing.
+    pub async fn stream(&self, response: Response<Subscribing>) -> Response<ApiBody> {
+        let (mut parts, subscribing) = response.into_parts();
+        let Subscription { gap, body } = self.delivery.subscribe(subscribing).await;
+        if let Some(gap) = gap {
+            parts.headers.insert(TIDINGS_GAP, HeaderValue::from_static(gap.as_str()));
+        }
+        Response::from_parts(parts, ApiBody::Stream(body))
+    }
+
+    /// Answers a request. A stream's answer is its head, and the subscription that a transport begins.
+    pub async fn answer<B>(&self, request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -116,25 +137,25 @@ impl Api {
         let mut upload = Upload::new(&parts.headers, body);
         let origin = self.cors.origin(&parts.headers);
         let route = Route::of(parts.uri.path(), self.demo.is_some());
-        let answer = self.answer(&parts, route, &origin, &mut upload).await;
+        let answer = self.route(&parts, route, &origin, &mut upload).await;
         let is_demo_stream = route == Some(Route::Demo) && is_read(&parts.method) && answer.is_ok();
-        let mut response = answer.unwrap_or_else(|problem| self.refuse(&problem));
+        let mut answer = answer.unwrap_or_else(|problem| self.refuse(&problem).into());
         // The demo's stream has the sketch's headers, to the letter.
         if !is_demo_stream {
-            origin.put_on(response.headers_mut());
+            origin.put_on(answer.headers_mut());
         }
-        self.metrics.answered(response.status().as_u16());
+        self.metrics.answered(answer.status().as_u16());
         upload.discard(&self.limits).await;
-        response
+        answer
     }
 
-    async fn answer<B>(
+    async fn route<B>(
         &self,
         parts: &Parts,
         route: Option<Route<'_>>,
         origin: &Origin,
         upload: &mut Upload<B>,
-    ) -> Result<Response<ApiBody>, Problem>
+    ) -> Result<Answer, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -148,17 +169,18 @@ impl Api {
             return Err(Code::BodyNotAllowed.into());
         }
         match (&parts.method, route) {
-            (&Method::OPTIONS, _) => Ok(preflight(route, origin)),
-            (&Method::GET | &Method::HEAD, Route::Home) => Ok(html::page()),
+            (&Method::OPTIONS, _) => Ok(preflight(route, origin).into()),
+            (&Method::GET | &Method::HEAD, Route::Home) => Ok(html::page().into()),
             (&Method::GET | &Method::HEAD, Route::Topic(topic)) => subscribe::read(self, Some(topic), parts).await,
             (&Method::GET | &Method::HEAD, Route::Events) => subscribe::read(self, None, parts).await,
             (&Method::GET | &Method::HEAD, Route::Demo) => match &self.demo {
-                Some(demo) => Ok(demo.stream().await),
+                Some(demo) if parts.method == Method::HEAD => Ok(demo.head().into()),
+                Some(demo) => Ok(demo.stream()),
                 None => Err(Code::NotFound.into()),
             },
-            (&Method::POST, Route::Topic(topic)) => publish::publish(self, topic, parts, upload).await,
-            (&Method::DELETE, Route::Topic(topic)) => delete::delete(self, topic).await,
-            (&Method::POST, Route::Events) => batch::publish(self, parts, upload).await,
+            (&Method::POST, Route::Topic(topic)) => Ok(publish::publish(self, topic, parts, upload).await?.into()),
+            (&Method::DELETE, Route::Topic(topic)) => Ok(delete::delete(self, topic).await?.into()),
+            (&Method::POST, Route::Events) => Ok(batch::publish(self, parts, upload).await?.into()),
             _ => Err(Problem { allow: Some(route.methods()), ..Code::MethodNotAllowed.into() }),
         }
     }

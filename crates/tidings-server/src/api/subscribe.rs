@@ -8,43 +8,39 @@ use super::negotiate::{Reply, reply};
 use super::page::{self, Ask};
 use super::problem::Problem;
 use super::query::{Query, client_id};
-use super::{Api, ApiBody, html, path};
+use super::{Answer, Api, ApiBody, html, path};
 use crate::auth;
 use crate::delivery::Refused;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use std::sync::Arc;
 use std::time::Duration;
-use tidings_hub::{
-    EndReason, Form, Format, Framing, GapReason, Grant, ResumePoint, Selection, SelectionError, Spec, refusal,
-};
+use tidings_hub::{EndReason, Form, Format, Framing, Grant, ResumePoint, Selection, SelectionError, Spec, refusal};
 use tidings_wire::Retry;
 
-/// The answer's header that says what is missing where the stream starts.
-pub(super) const TIDINGS_GAP: HeaderName = HeaderName::from_static("tidings-gap");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Answers a reader of one topic (still encoded), or of those in the query.
-pub(super) async fn read(api: &Api, encoded_topic: Option<&str>, parts: &Parts) -> Result<Response<ApiBody>, Problem> {
+pub(super) async fn read(api: &Api, encoded_topic: Option<&str>, parts: &Parts) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query().unwrap_or_default(), &api.limits, crate::clock::now())?;
     let selection = Arc::new(select(encoded_topic, &mut query, auth::local())?);
     let resume = resume(&parts.headers, &mut query);
     let is_head = parts.method == Method::HEAD;
     match reply(&parts.headers) {
-        Reply::Html => Ok(html::page()),
-        Reply::Page if is_head => Ok(page::head()),
+        Reply::Html => Ok(html::page().into()),
+        Reply::Page if is_head => Ok(page::head().into()),
         Reply::Page => {
             let limit = query.limit.unwrap_or(api.limits.page_events_max);
             let wait = query.wait.unwrap_or(Duration::ZERO);
-            page::answer(api, Ask { selection, resume, limit, wait }).await
+            Ok(page::answer(api, Ask { selection, resume, limit, wait }).await?.into())
         }
         Reply::EventStream => {
             let enveloped = query.envelope.unwrap_or(!selection.is_one_topic());
             let form = if enveloped { Form::Enveloped } else { Form::Sse };
-            Ok(stream(api, selection, form, resume.unwrap_or(ResumePoint::Live), is_head).await)
+            Ok(stream(api, selection, form, resume.unwrap_or(ResumePoint::Live), is_head))
         }
-        Reply::Ndjson => Ok(stream(api, selection, Form::Ndjson, resume.unwrap_or(ResumePoint::Live), is_head).await),
+        Reply::Ndjson => Ok(stream(api, selection, Form::Ndjson, resume.unwrap_or(ResumePoint::Live), is_head)),
     }
 }
 
@@ -79,20 +75,14 @@ fn resume(headers: &HeaderMap, query: &mut Query) -> Option<ResumePoint> {
 }
 
 /// A stream, or its head alone. It is a stream also when there is no room for it: an `EventSource` never returns after a 503.
-async fn stream(
-    api: &Api,
-    selection: Arc<Selection>,
-    form: Form,
-    resume: ResumePoint,
-    is_head: bool,
-) -> Response<ApiBody> {
-    // hyper frames the body.
-    let format = Format { form, framing: Framing::Bare };
+fn stream(api: &Api, selection: Arc<Selection>, form: Form, resume: ResumePoint, is_head: bool) -> Answer {
     if is_head {
-        return streaming(format, None, ApiBody::empty());
+        return streaming(form, ApiBody::empty()).into();
     }
-    match api.delivery.subscribe(Spec { selection, format, bare_events: false }, resume).await {
-        Ok(subscription) => streaming(format, subscription.gap, ApiBody::Stream(subscription.body)),
+    // The transport has it framed otherwise, if it knows how.
+    let format = Format { form, framing: Framing::Bare };
+    match api.delivery.admit(Spec { selection, format, bare_events: false }, resume) {
+        Ok(subscribing) => Answer::Stream(streaming(form, subscribing)),
         Err(refused) => {
             let (code, reason) = match refused {
                 Refused::Overload => (Code::Overloaded, EndReason::Overload),
@@ -101,17 +91,17 @@ async fn stream(
             api.metrics.refused(code);
             let row = reason.row();
             let retry = Retry::from_millis(api.random.millis_between(row.retry_min, row.retry_max));
-            let mut response = streaming(format, None, ApiBody::whole(refusal(format, reason, retry)));
+            let mut response = streaming(form, ApiBody::whole(refusal(format, reason, retry)));
             // The connection is what there are too many of.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            response
+            response.into()
         }
     }
 }
 
 /// The head of a stream: nothing may store it, change it or hold it back.
-fn streaming(format: Format, gap: Option<GapReason>, body: ApiBody) -> Response<ApiBody> {
-    let content_type = match format.form {
+fn streaming<B>(form: Form, body: B) -> Response<B> {
+    let content_type = match form {
         Form::Sse | Form::Enveloped => "text/event-stream",
         Form::Ndjson => "application/x-ndjson",
     };
@@ -120,9 +110,6 @@ fn streaming(format: Format, gap: Option<GapReason>, body: ApiBody) -> Response<
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    if let Some(gap) = gap {
-        headers.insert(TIDINGS_GAP, HeaderValue::from_static(gap.as_str()));
-    }
     response
 }
 
@@ -178,16 +165,12 @@ mod tests {
 
     #[test]
     fn the_head_of_a_stream() {
-        let format = |form| Format { form, framing: Framing::Bare };
-        let response = streaming(format(Form::Sse), Some(GapReason::Expired), ApiBody::empty());
+        let response = streaming(Form::Sse, ());
         let headers = response.headers();
         assert_eq!(headers[header::CONTENT_TYPE], "text/event-stream");
         assert_eq!(headers[header::CACHE_CONTROL], "no-store, no-transform");
         assert_eq!(headers["x-accel-buffering"], "no");
-        assert_eq!(headers["tidings-gap"], "expired");
-        assert_eq!(headers.len(), 4);
-        let response = streaming(format(Form::Ndjson), None, ApiBody::empty());
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/x-ndjson");
-        assert_eq!(response.headers().len(), 3);
+        assert_eq!(headers.len(), 3);
+        assert_eq!(streaming(Form::Ndjson, ()).headers()[header::CONTENT_TYPE], "application/x-ndjson");
     }
 }

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidings_testkit::storage::Disk;
+use tokio::sync::Semaphore;
 
 fn api(limits: Limits) -> Api {
     api_on(&testing::disk(), limits)
@@ -19,7 +20,7 @@ fn api_on(disk: &Disk, limits: Limits) -> Api {
     let limits = Arc::new(limits);
     let embedded = testing::engine_on(disk.dir(), &limits);
     let engine: Arc<dyn Engine> = embedded.clone();
-    let delivery = Delivery::start(&engine, &limits).unwrap();
+    let delivery = Delivery::start(&engine, &limits, &Arc::new(Semaphore::new(1))).unwrap();
     let keys = embedded.keys(limits.idempotency_age, limits.idempotency_keys_max).unwrap();
     let metrics = Metrics::new(delivery.clone(), embedded, None, PendingGauge::default());
     let allowed_origins = Vec::new();

@@ -1,9 +1,11 @@
-//! A shard's mailbox: what it is told, by the pump, by bodies, and by reads of history.
+//! A shard's mailbox: what it is told, by the pump, by front threads, by bodies, and by reads of history.
 
 use super::places::Places;
 use super::slot::Slot;
+use super::taken::Taken;
+use mio::Waker;
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tidings_hub::{Batch, FetchId, GapReason, History, HistoryError, Pos, ResumePoint, Spec, SubscriberId};
 use tokio::sync::oneshot;
@@ -23,6 +25,7 @@ pub(super) enum Word {
         slot: Arc<Slot>,
         reply: oneshot::Sender<Subscribed>,
     },
+    Take(Box<Taken>),
     Writable(SubscriberId),
     Gone(SubscriberId),
     History(FetchId, Result<History, HistoryError>),
@@ -41,7 +44,8 @@ pub(super) struct Mailbox(Arc<Shared>);
 
 struct Shared {
     inbox: Mutex<Inbox>,
-    arrived: Condvar,
+    /// Ends the shard's sleep in its poller.
+    waker: Waker,
     places: Places,
 }
 
@@ -53,8 +57,9 @@ struct Inbox {
 }
 
 impl Mailbox {
-    pub(super) fn new() -> Self {
-        Mailbox(Arc::new(Shared { inbox: Mutex::default(), arrived: Condvar::new(), places: Places::new(BATCHES_MAX) }))
+    /// The mailbox of the shard that `waker` wakes.
+    pub(super) fn new(waker: Waker) -> Self {
+        Mailbox(Arc::new(Shared { inbox: Mutex::default(), waker, places: Places::new(BATCHES_MAX) }))
     }
 
     /// Leaves a batch, once there is a place for it, without waking the shard: [`Mailbox::wake`] does. Answers whether it had to wait.
@@ -77,7 +82,7 @@ impl Mailbox {
         if inbox.is_asleep && !inbox.words.is_empty() {
             inbox.is_asleep = false;
             drop(inbox);
-            self.0.arrived.notify_one();
+            self.0.waker.wake().expect("the poller of a shard lives as long as the process");
         }
     }
 
@@ -86,11 +91,11 @@ impl Mailbox {
         drop(self.put(Word::LetGo(start)));
     }
 
-    /// Asks for a subscription; none if the shard has ended.
-    pub(super) async fn subscribe(&self, spec: Spec, resume: ResumePoint, slot: Arc<Slot>) -> Option<Subscribed> {
+    /// Asks for a subscription.
+    pub(super) async fn subscribe(&self, spec: Spec, resume: ResumePoint, slot: Arc<Slot>) -> Subscribed {
         let (reply, answer) = oneshot::channel();
         self.send(Word::Subscribe { spec, resume, slot, reply });
-        answer.await.ok()
+        answer.await.expect("a shard lives as long as the process")
     }
 
     /// Leaves a word, and wakes the shard.
@@ -104,16 +109,17 @@ impl Mailbox {
         inbox
     }
 
-    /// For the shard: moves up to `max` words to the end of `words`; sleeps for `sleep` at most where there is none.
-    pub(super) fn take(&self, words: &mut Vec<Word>, max: usize, sleep: Duration) {
+    /// For the shard, before it sleeps: whether it may, for nothing waits for it. From then on a word wakes it.
+    pub(super) fn may_sleep(&self) -> bool {
         let mut inbox = self.lock();
-        if inbox.words.is_empty() && !sleep.is_zero() {
-            inbox.is_asleep = true;
-            let idle = |inbox: &mut Inbox| inbox.is_asleep;
-            let slept = self.0.arrived.wait_timeout_while(inbox, sleep, idle);
-            inbox = slept.expect("nobody panics while holding a mailbox").0;
-            inbox.is_asleep = false;
-        }
+        inbox.is_asleep = inbox.words.is_empty();
+        inbox.is_asleep
+    }
+
+    /// For the shard, which is awake: moves up to `max` words to the end of `words`.
+    pub(super) fn take(&self, words: &mut Vec<Word>, max: usize) {
+        let mut inbox = self.lock();
+        inbox.is_asleep = false;
         let count = inbox.words.len().min(max);
         words.extend(inbox.words.drain(..count));
     }
@@ -131,10 +137,7 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
-
-    /// Longer than any test runs.
-    const LONG: Duration = Duration::from_secs(600);
+    use mio::{Events, Poll, Token};
 
     fn positions(words: &[Word]) -> Vec<Pos> {
         let pos = |word: &Word| match word {
@@ -144,39 +147,46 @@ mod tests {
         words.iter().map(pos).collect()
     }
 
-    #[test]
-    fn words_come_in_order_and_in_slices() {
-        let mailbox = Mailbox::new();
-        (0..3).for_each(|n| mailbox.let_go(Pos(n)));
-        let mut words = Vec::new();
-        mailbox.take(&mut words, 2, LONG);
-        assert_eq!(positions(&words), [Pos(0), Pos(1)]);
-        mailbox.take(&mut words, 2, LONG);
-        assert_eq!(positions(&words), [Pos(0), Pos(1), Pos(2)]);
-        mailbox.take(&mut words, 2, Duration::from_millis(1));
-        assert_eq!(words.len(), 3, "it slept, and nothing came");
+    fn mailbox() -> (Poll, Mailbox) {
+        let poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        (poll, Mailbox::new(waker))
+    }
+
+    fn is_woken(poll: &mut Poll) -> bool {
+        let mut events = Events::with_capacity(1);
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        !events.is_empty()
     }
 
     #[test]
-    fn what_is_left_waits_until_somebody_wakes_the_shard() {
-        let mailbox = Mailbox::new();
+    fn words_come_in_order_and_in_slices() {
+        let (_poll, mailbox) = mailbox();
+        (0..3).for_each(|n| mailbox.let_go(Pos(n)));
+        let mut words = Vec::new();
+        mailbox.take(&mut words, 2);
+        assert_eq!(positions(&words), [Pos(0), Pos(1)]);
+        assert!(!mailbox.may_sleep());
+        mailbox.take(&mut words, 2);
+        assert_eq!(positions(&words), [Pos(0), Pos(1), Pos(2)]);
+        assert!(mailbox.may_sleep());
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_once_and_only_when_somebody_calls() {
+        let (mut poll, mailbox) = mailbox();
+        mailbox.let_go(Pos(0));
         mailbox.wake();
-        let shard = thread::spawn({
-            let mailbox = mailbox.clone();
-            move || {
-                let mut words = Vec::new();
-                mailbox.take(&mut words, 9, LONG);
-                positions(&words)
-            }
-        });
-        while !mailbox.lock().is_asleep {
-            thread::yield_now();
-        }
+        assert!(!is_woken(&mut poll), "one that is awake looks by itself");
+        mailbox.take(&mut Vec::new(), 9);
+        assert!(mailbox.may_sleep());
         mailbox.wake();
+        assert!(!is_woken(&mut poll), "there is nothing for it");
         mailbox.let_go(Pos(1));
-        assert!(mailbox.lock().is_asleep, "there was nothing, and then nobody called");
-        mailbox.let_go(Pos(2));
+        assert!(!is_woken(&mut poll), "what is left waits until somebody calls");
         mailbox.wake();
-        assert_eq!(shard.join().unwrap(), [Pos(1), Pos(2)]);
+        assert!(is_woken(&mut poll));
+        mailbox.wake();
+        assert!(!is_woken(&mut poll), "it was woken already");
     }
 }

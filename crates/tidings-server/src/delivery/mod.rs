@@ -1,31 +1,45 @@
-//! From the engine's order to the sockets: the pump owns the tail, each shard has a thread of its own, and a subscription's bytes
-//! reach its response through a slot.
+//! From the engine's order to the sockets: the pump owns the tail, and each shard has a thread of its own. Bytes go out on sockets that
+//! hyper has given back; where hyper keeps the connection they reach its response through a slot.
 
+mod head;
 mod mailbox;
 mod places;
 mod pump;
+mod room;
 mod shard;
 mod slot;
+mod socket;
+mod sockets;
 mod stats;
+mod subscribing;
+mod taken;
+mod waits;
 
+pub(crate) use head::{Head, TIDINGS_GAP};
 pub use pump::TailStats;
 pub use slot::{StreamBody, StreamReset};
+pub use sockets::Closed;
 pub use stats::{ShardStats, Snapshot};
+pub use subscribing::Subscribing;
+pub(crate) use taken::Taken;
 
 use crate::engine::Engine;
 use crate::limits::Limits;
 use mailbox::{Mailbox, Subscribed, Word};
 use pump::Pump;
+use room::Room;
+use shard::ShardParts;
 use slot::{Slot, SlotGauge};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tidings_hub::{GapReason, ResumePoint, Spec, Tail};
+use tokio::sync::Semaphore;
 
 /// How long a response head waits to say whether something is missing. The stream says it too, later if need be.
 const HEAD_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// A subscription that was taken: what its response head says, and its body.
+/// A subscription that goes out through hyper: what its response head says, and its body.
 #[derive(Debug)]
 pub struct Subscription {
     /// What is missing where it starts, for the `tidings-gap` header; told in the stream too.
@@ -51,8 +65,7 @@ struct Inner {
     mailboxes: Vec<Mailbox>,
     /// Spreads subscriptions over shards by count.
     next: AtomicUsize,
-    subscribers: Arc<AtomicUsize>,
-    subscribers_max: usize,
+    room: Room,
     draining: AtomicBool,
     slots: SlotGauge,
     shards: Vec<Arc<ShardStats>>,
@@ -60,61 +73,71 @@ struct Inner {
     started: Instant,
 }
 
-/// A place among the subscribers, given back when the body goes.
-struct Place(Arc<AtomicUsize>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Delivery {
-    /// Starts one shard, and the engine with the pump as its sink. Called once an engine, before anything is appended.
+    /// Starts one shard, and the engine with the pump as its sink. Called once an engine, before anything is appended. Of a socket that
+    /// is taken and ends, its permit goes back to `connections`.
     ///
     /// # Errors
-    /// A thread could not be started.
-    pub fn start(engine: &Arc<dyn Engine>, limits: &Limits) -> std::io::Result<Delivery> {
+    /// A thread could not be started, or has no poller.
+    pub fn start(engine: &Arc<dyn Engine>, limits: &Limits, connections: &Arc<Semaphore>) -> std::io::Result<Delivery> {
         let (epoch, head) = (engine.epoch(), engine.head());
-        let shard_stats = Arc::new(ShardStats::default());
-        let config = limits.shard_config(epoch, head, fastrand::u64(..), fastrand::u64(..));
-        let mailboxes = vec![shard::start(0, config, engine.clone(), shard_stats.clone())?];
+        let room = Room::new(limits.subscribers_max);
+        let stats = Arc::new(ShardStats::default());
+        let parts = ShardParts {
+            config: limits.shard_config(epoch, head, fastrand::u64(..), fastrand::u64(..)),
+            engine: engine.clone(),
+            stats: stats.clone(),
+            room: room.clone(),
+            connections: connections.clone(),
+            heard_bytes_max: limits.heard_bytes_max,
+        };
+        let mailboxes = vec![shard::start(0, parts)?];
         let tail = Tail::new(epoch, head, limits.tail_bytes_max);
-        let stats = Arc::new(TailStats::default());
-        engine.start(Box::new(Pump { tail, mailboxes: mailboxes.clone(), stats: stats.clone() }))?;
+        let tail_stats = Arc::new(TailStats::default());
+        engine.start(Box::new(Pump { tail, mailboxes: mailboxes.clone(), stats: tail_stats.clone() }))?;
         Ok(Delivery(Arc::new(Inner {
             mailboxes,
             next: AtomicUsize::new(0),
-            subscribers: Arc::default(),
-            subscribers_max: limits.subscribers_max,
+            room,
             draining: AtomicBool::new(false),
             slots: SlotGauge::default(),
-            shards: vec![shard_stats],
-            tail: stats,
+            shards: vec![stats],
+            tail: tail_stats,
             started: Instant::now(),
         })))
     }
 
-    /// Adds a subscription. Answers when its start is known, or after a second without.
+    /// Lets a subscription in, and keeps its place. Its transport begins it.
     ///
     /// # Errors
     /// The server takes no more, or none any more.
-    pub async fn subscribe(&self, spec: Spec, resume: ResumePoint) -> Result<Subscription, Refused> {
-        let inner = &self.0;
-        if inner.draining.load(Ordering::Relaxed) {
+    pub fn admit(&self, spec: Spec, resume: ResumePoint) -> Result<Subscribing, Refused> {
+        if self.0.draining.load(Ordering::Relaxed) {
             return Err(Refused::Drain);
         }
-        let place = Place(inner.subscribers.clone());
-        if inner.subscribers.fetch_add(1, Ordering::Relaxed) >= inner.subscribers_max {
-            return Err(Refused::Overload);
-        }
-        let mailbox = &inner.mailboxes[inner.next.fetch_add(1, Ordering::Relaxed) % inner.mailboxes.len()];
-        let slot = Arc::new(Slot::new(inner.slots.clone()));
-        let Subscribed { id, opened } = mailbox.subscribe(spec, resume, slot.clone()).await.ok_or(Refused::Drain)?;
+        let place = self.0.room.enter().ok_or(Refused::Overload)?;
+        Ok(Subscribing { spec, resume, place, guard: None })
+    }
+
+    /// Begins a subscription whose bytes go out through hyper. Answers when its start is known, or after a second without.
+    pub async fn subscribe(&self, subscribing: Subscribing) -> Subscription {
+        let Subscribing { spec, resume, place, guard } = subscribing;
+        let mailbox = self.next_mailbox();
+        let slot = Arc::new(Slot::new(self.0.slots.clone()));
+        let Subscribed { id, opened } = mailbox.subscribe(spec, resume, slot.clone()).await;
         // From here on dropping the body ends the subscription, also when the client goes while its head waits.
-        let body = StreamBody::new(slot, id, mailbox.clone(), place);
+        let body = StreamBody::new(slot, id, mailbox.clone(), place, guard);
         let gap = tokio::time::timeout(HEAD_WAIT_MAX, opened).await.ok().and_then(Result::ok).flatten();
-        Ok(Subscription { gap, body })
+        Subscription { gap, body }
+    }
+
+    /// Begins a subscription on a socket of its own.
+    pub(crate) fn take(&self, taken: Taken) {
+        self.next_mailbox().send(Word::Take(Box::new(taken)));
+    }
+
+    fn next_mailbox(&self) -> &Mailbox {
+        &self.0.mailboxes[self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.mailboxes.len()]
     }
 
     /// Takes no further subscription and ends those that are there, each at some moment of the next `spread`.
@@ -129,9 +152,9 @@ impl Delivery {
         self.0.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Subscriptions whose bodies are alive.
+    /// Subscriptions that were let in and have not ended.
     pub fn subscribers(&self) -> usize {
-        self.0.subscribers.load(Ordering::Relaxed)
+        self.0.room.taken()
     }
 
     /// Bytes in slots: taken from the hub, not yet by hyper.

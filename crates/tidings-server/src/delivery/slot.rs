@@ -3,8 +3,9 @@
 //! The slot is to hyper what a socket's buffer is to a thread that writes itself: it takes bytes while it has room, and says when
 //! it has room again. A stalled client fills it, and then its subscription is an old cursor and nothing else.
 
-use super::Place;
 use super::mailbox::{Mailbox, Word};
+use super::room::Place;
+use super::subscribing::Guard;
 use crate::connection::ConnectionHandle;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -115,19 +116,12 @@ pub struct StreamBody {
     mailbox: Mailbox,
     /// Its place among the subscribers.
     _place: Place,
-    /// Something that lives as long as the body does.
-    guard: Option<Box<dyn Send + Sync>>,
+    _guard: Option<Guard>,
 }
 
 impl StreamBody {
-    pub(super) fn new(slot: Arc<Slot>, id: SubscriberId, mailbox: Mailbox, place: Place) -> Self {
-        StreamBody { slot, id, mailbox, _place: place, guard: None }
-    }
-
-    /// Keeps `guard` for as long as somebody listens.
-    pub(crate) fn with_guard(mut self, guard: impl Send + Sync + 'static) -> Self {
-        self.guard = Some(Box::new(guard));
-        self
+    pub(super) fn new(slot: Arc<Slot>, id: SubscriberId, mailbox: Mailbox, place: Place, guard: Option<Guard>) -> Self {
+        StreamBody { slot, id, mailbox, _place: place, _guard: guard }
     }
 
     /// Tells the body on which connection it goes out, so that a stalled one can be reset.

@@ -1,5 +1,6 @@
 //! What a shard's thread lets others see: its counters, its holdings, and when it last turned.
 
+use super::sockets::Closed;
 use std::sync::Mutex;
 use std::time::Duration;
 use tidings_hub::{Counters, Holdings, Shard};
@@ -15,13 +16,15 @@ pub struct Snapshot {
     pub counters: Counters,
     /// What it holds.
     pub holdings: Holdings,
+    /// What became of its sockets.
+    pub closed: Closed,
     /// When that was, since the shards started.
     pub turned: Duration,
 }
 
 impl ShardStats {
-    pub(super) fn publish(&self, shard: &Shard, turned: Duration) {
-        let snapshot = Snapshot { counters: shard.counters(), holdings: shard.holdings(), turned };
+    pub(super) fn publish(&self, shard: &Shard, closed: Closed, turned: Duration) {
+        let snapshot = Snapshot { counters: shard.counters(), holdings: shard.holdings(), closed, turned };
         *self.0.lock().expect("nobody panics while holding a snapshot") = snapshot;
     }
 

@@ -1,10 +1,10 @@
 //! `GET /stream`: the date every second, as JavaScript prints it. One clock however many listeners, none when they have gone.
 
 use super::date::DateText;
-use crate::api::ApiBody;
+use crate::api::{Answer, ApiBody};
 use crate::delivery::{Delivery, Refused};
 use crate::engine::{Draft, Engine};
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, header};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidings_hub::{Content, Form, Format, Framing, Grant, ResumePoint, Selection, Spec, TopicName};
@@ -48,29 +48,19 @@ impl Demo {
     }
 
     /// Answers `GET /stream`: the sketch's headers and nothing else, then dates.
-    pub async fn stream(&self) -> Response<ApiBody> {
+    pub fn stream(&self) -> Answer {
         let format = Format { form: Form::Sse, framing: Framing::Bare };
         let spec = Spec { selection: self.0.selection.clone(), format, bare_events: true };
-        let body = match self.0.delivery.subscribe(spec, ResumePoint::Live).await {
-            Ok(subscription) => ApiBody::Stream(subscription.body.with_guard(self.listen())),
+        match self.0.delivery.admit(spec, ResumePoint::Live) {
+            Ok(subscribing) => Answer::Stream(with_head(subscribing.with_guard(self.listen()))),
             // The sketch has no word for it: a stream that ends, to which an EventSource returns by itself.
-            Err(Refused::Overload | Refused::Drain) => ApiBody::empty(),
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = StatusCode::OK;
-        let headers = response.headers_mut();
-        for (name, value) in [
-            (header::CONTENT_TYPE, "text/event-stream"),
-            (header::CACHE_CONTROL, "no-cache"),
-            (header::CONNECTION, "keep-alive"),
-            (header::ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN),
-            (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
-            (header::ACCESS_CONTROL_EXPOSE_HEADERS, "*"),
-            (header::ACCESS_CONTROL_ALLOW_METHODS, "*"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
+            Err(Refused::Overload | Refused::Drain) => self.head().into(),
         }
-        response
+    }
+
+    /// Its head alone.
+    pub fn head(&self) -> Response<ApiBody> {
+        with_head(ApiBody::empty())
     }
 
     /// Listeners now, and clocks that tick: one, or none.
@@ -88,6 +78,24 @@ impl Demo {
         drop(clock);
         Listener(self.0.clone())
     }
+}
+
+/// The sketch's headers, to the letter.
+fn with_head<B>(body: B) -> Response<B> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONNECTION, "keep-alive"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN),
+        (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "*"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 impl Inner {

@@ -7,3 +7,4 @@ mod pages;
 mod publish;
 mod server;
 mod streams;
+mod taken;

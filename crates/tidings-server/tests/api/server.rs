@@ -127,9 +127,13 @@ impl Server {
     /// Opens a stream, and goes on reading it.
     pub(crate) async fn listen(&self, target: &str, headers: &[(&str, &str)]) -> Connection {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        self.connect(&format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n")).await
+    }
+
+    /// Sends requests as they are, and goes on reading.
+    pub(crate) async fn connect(&self, requests: &str) -> Connection {
         let mut stream = TcpStream::connect(self.addr).await.expect("the server listens");
-        let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
-        stream.write_all(request.as_bytes()).await.expect("the server reads");
+        stream.write_all(requests.as_bytes()).await.expect("the server reads");
         Connection { stream, seen: String::new() }
     }
 
@@ -207,6 +211,32 @@ impl Connection {
             self.seen.push_str(std::str::from_utf8(&bytes[..read]).expect("these streams are ASCII"));
         }
         &self.seen
+    }
+
+    /// Sends more.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("the server reads");
+    }
+
+    /// Sends until the server has closed, which must happen before so many bytes were taken.
+    pub(crate) async fn send_until_closed(mut self, max: usize) {
+        let mut sent = 0;
+        while self.stream.write_all(&[b'x'; 1 << 10]).await.is_ok() {
+            sent += 1 << 10;
+            assert!(sent < max, "the server took {sent} bytes");
+            // A reset comes from another thread.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Closes its own side.
+    pub(crate) async fn finish(&mut self) {
+        self.stream.shutdown().await.expect("a connection has two sides");
+    }
+
+    /// Goes away without a word.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().expect("a socket takes the option");
     }
 
     /// Reads until the server closes.

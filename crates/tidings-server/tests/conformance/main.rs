@@ -5,10 +5,16 @@ mod served;
 use served::{Http, Served};
 use tidings_testkit::conformance;
 
-/// hyper's own chunks.
+/// On a socket that hyper has given back, an event a chunk.
 #[test]
 fn http_1_1() {
     conformance::run(|| Box::new(Served::start(Http::V1_1)));
+}
+
+/// hyper keeps the connection, and cuts chunks of its own.
+#[test]
+fn http_1_1_through_hyper() {
+    conformance::run(|| Box::new(Served::start(Http::V1_1ThroughHyper)));
 }
 
 /// No chunks at all: the body ends with the connection.

@@ -31,6 +31,8 @@ const DRAIN_SPREAD: Duration = Duration::from_millis(100);
 pub(crate) enum Http {
     V1_0,
     V1_1,
+    /// With a header for which the server leaves the connection to hyper.
+    V1_1ThroughHyper,
 }
 
 pub(crate) struct Served {
@@ -124,11 +126,14 @@ fn base64(bytes: &[u8]) -> String {
 
 impl Transport for Served {
     fn capabilities(&self) -> Capabilities {
-        let is_chunked = self.http == Http::V1_1;
         Capabilities {
             owns_time: false,
-            framing: if is_chunked { Framing::Chunked } else { Framing::Bare },
-            chunks: if is_chunked { Chunks::WholeEvents { bytes_max: SLOT_BYTES_MAX } } else { Chunks::Unseen },
+            framing: if self.http == Http::V1_0 { Framing::Bare } else { Framing::Chunked },
+            chunks: match self.http {
+                Http::V1_0 => Chunks::Unseen,
+                Http::V1_1 => Chunks::OneEvent,
+                Http::V1_1ThroughHyper => Chunks::WholeEvents { bytes_max: SLOT_BYTES_MAX },
+            },
             swallowed_bytes_max: SWALLOWED_BYTES_MAX,
         }
     }
@@ -139,11 +144,14 @@ impl Transport for Served {
         if let Start::LastEventId(id) = &ask.start {
             headers += &format!("last-event-id: {id}\r\n");
         }
+        if self.http == Http::V1_1ThroughHyper {
+            headers += "expect: 100-continue\r\n";
+        }
         let mut probe = Probe::connect(self.addr, Some(RECEIVE_BYTES), PATIENCE).expect("the server listens");
         probe.send(self.head("GET", &target(ask), &headers).as_bytes()).expect("the server reads");
         assert_eq!(probe.read_head(), Ok(200), "{ask:?}");
         assert_eq!(probe.header("content-type"), Some(content_type));
-        let framing = if self.http == Http::V1_1 { Some("chunked") } else { None };
+        let framing = if self.http == Http::V1_0 { None } else { Some("chunked") };
         assert_eq!((probe.header("transfer-encoding"), probe.header("content-length")), (framing, None));
         self.clients.push(Some(probe));
         self.clients.len() - 1

@@ -1,0 +1,99 @@
+//! A socket that hyper has given back: bytes go out on it as the hub has them, and it is never read as HTTP again.
+
+use bytes::Bytes;
+use mio::net::TcpStream;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::time::Duration;
+use tidings_hub::Framing;
+
+/// What is read at once of what nobody wants.
+const DISCARD_BYTES: usize = 4 << 10;
+
+/// One subscriber's socket. Small, for there are many.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    /// Bytes that came after the request.
+    heard: u32,
+    framing: Framing,
+}
+
+/// Why nothing is sent on a connection any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The client closed it, or it broke.
+    Peer,
+    /// The client sent more than may stand behind a request.
+    Talk,
+}
+
+impl Socket {
+    /// Over a connected socket that does not block. `heard` bytes came after the request already.
+    pub(super) fn new(stream: TcpStream, heard: usize, framing: Framing) -> Self {
+        Socket { stream, heard: u32::try_from(heard).unwrap_or(u32::MAX), framing }
+    }
+
+    /// For the poller.
+    pub(super) fn source(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Writes `lead` and then `slices`, as many bytes as the socket takes at once.
+    pub(super) fn write(&mut self, lead: &[u8], slices: &[Bytes]) -> Result<usize, Gone> {
+        let result = match (lead, slices) {
+            ([], [slice]) => retried(|| self.stream.write(slice)),
+            (lead, []) => retried(|| self.stream.write(lead)),
+            (lead, slices) => {
+                let lead = (!lead.is_empty()).then(|| IoSlice::new(lead));
+                let all: Vec<IoSlice<'_>> = lead.into_iter().chain(slices.iter().map(|s| IoSlice::new(s))).collect();
+                retried(|| self.stream.write_vectored(&all))
+            }
+        };
+        match result {
+            Ok(written) => Ok(written),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+            Err(_) => Err(Gone::Peer),
+        }
+    }
+
+    /// Reads what there is, and throws it away. One who closed his side is gone; so is one who sends more than `max` bytes after his
+    /// request.
+    pub(super) fn discard(&mut self, max: usize) -> Result<(), Gone> {
+        let mut bytes = [0; DISCARD_BYTES];
+        loop {
+            if self.heard as usize > max {
+                return Err(Gone::Talk);
+            }
+            match retried(|| self.stream.read(&mut bytes)) {
+                Ok(0) => return Err(Gone::Peer),
+                Ok(read) => self.heard = self.heard.saturating_add(u32::try_from(read).unwrap_or(u32::MAX)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(_) => return Err(Gone::Peer),
+            }
+        }
+    }
+
+    /// What ends the body (RFC 9112, 7.1); without chunks the connection's own end does.
+    pub(super) fn last_chunk(&self) -> &'static [u8] {
+        match self.framing {
+            Framing::Chunked => b"0\r\n\r\n",
+            Framing::Bare => b"",
+        }
+    }
+
+    /// Cuts the connection, so that nothing the client did not read is kept for it.
+    pub(super) fn reset(self) {
+        // Linger 0 makes the close a reset. If the option cannot be set the socket is gone already.
+        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// Does it again as long as a signal interrupts it.
+fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
