@@ -1,9 +1,10 @@
 //! Listening: binds the addresses, accepts while there is room, and backs off when files run out.
 
 use crate::front::Fronts;
+use crate::limits::Limits;
 use crate::stop::Stopping;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
@@ -27,9 +28,31 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// What every connection of a listener inherits from it: so it costs no system call for each (tcp(7)). Best effort: a kernel without one of
+/// them serves all the same.
+#[cfg(target_os = "linux")]
+pub(crate) fn tune(listener: &TcpListener, limits: &Limits) {
+    let socket = socket2::SockRef::from(listener);
+    let _ = socket.set_tcp_notsent_lowat(u32::try_from(limits.unsent_bytes_max).unwrap_or(u32::MAX));
+    let _ = socket.set_tcp_user_timeout(Some(limits.dead_timeout));
+    // Events are small and each is wanted now: Nagle's delay would hold the second of two.
+    let _ = socket.set_tcp_nodelay(true);
+}
+
+/// Elsewhere connections have what the system gives them.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn tune(_listener: &TcpListener, _limits: &Limits) {}
+
 /// Accepts until told to stop, has every connection served, and ends once all of them have. `room` bounds connections over all
-/// listeners; beyond it they wait in the kernel's queue.
-pub(crate) async fn run(listener: TcpListener, fronts: Arc<Fronts>, room: Arc<Semaphore>, mut stopping: Stopping) {
+/// listeners; beyond it they wait in the kernel's queue. Runs on a front thread, so that a connection that stays there wakes nobody.
+pub(crate) async fn run(
+    listener: StdListener,
+    fronts: Arc<Fronts>,
+    room: Arc<Semaphore>,
+    mut stopping: Stopping,
+) -> io::Result<()> {
+    // Entered into the poller of the thread that it runs on.
+    let listener = TcpListener::from_std(listener)?;
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -42,14 +65,7 @@ pub(crate) async fn run(listener: TcpListener, fronts: Arc<Fronts>, room: Arc<Se
             () = stopping.stopped() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                // Events are small and each is wanted now: Nagle's delay would hold the second of two. Best effort.
-                let _ = stream.set_nodelay(true);
-                // A socket that this thread's poller does not give up is gone.
-                if let Ok(stream) = stream.into_std() {
-                    fronts.serve(stream, permit, &mut connections);
-                }
-            }
+            Ok((stream, _)) => fronts.serve(stream, permit, &mut connections),
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept, waiting");
@@ -60,6 +76,7 @@ pub(crate) async fn run(listener: TcpListener, fronts: Arc<Fronts>, room: Arc<Se
     // The listener closes here: from now on the address is free for a successor.
     drop(listener);
     while connections.join_next().await.is_some() {}
+    Ok(())
 }
 
 /// A connection that broke before it was accepted: the next one may be fine.

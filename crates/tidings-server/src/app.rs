@@ -6,7 +6,7 @@ use crate::auth;
 use crate::config::Config;
 use crate::connection::{PendingGauge, Service};
 use crate::data_dir;
-use crate::delivery::Delivery;
+use crate::delivery::{self, Delivery};
 use crate::demo::{self, Demo};
 use crate::engine::{EmbeddedEngine, Engine, EngineParts, OpenError};
 use crate::files;
@@ -227,8 +227,9 @@ impl Running {
         let keys = embedded.keys(limits.idempotency_age, limits.idempotency_keys_max);
         let keys = keys.map_err(|error| data_dir_error(config, &error))?;
         let engine: Arc<dyn Engine> = embedded.clone();
+        let shards = config.shards.unwrap_or_else(delivery::shards_that_fit);
         let connections = Arc::new(Semaphore::new(limits.connections_max));
-        let delivery = Delivery::start(&engine, limits, &connections).map_err(StartError::Thread)?;
+        let delivery = Delivery::start(&engine, limits, shards, &connections).map_err(StartError::Thread)?;
         let pending = PendingGauge::default();
         let demo = config.demo.then(|| Demo::new(delivery.clone(), engine.clone(), auth::local()));
         let metrics = Metrics::new(delivery.clone(), embedded.clone(), demo.clone(), pending.clone());
@@ -276,8 +277,16 @@ impl Running {
         let fronts =
             Arc::new(Fronts::start(front_threads, service, self.delivery.clone()).map_err(StartError::Thread)?);
         let mut tasks = JoinSet::new();
-        for (_, listener) in bound.listeners {
-            tasks.spawn(accept::run(listener, fronts.clone(), self.connections.clone(), self.stopping.clone()));
+        for (addr, listener) in bound.listeners {
+            accept::tune(&listener, limits);
+            let listener = listener.into_std().map_err(|error| StartError::Bind(addr, error))?;
+            let accepting = accept::run(listener, fronts.clone(), self.connections.clone(), self.stopping.clone());
+            let accepting = async move {
+                if let Err(error) = accepting.await {
+                    tracing::error!(%addr, %error, "cannot watch a listener: nobody is served there");
+                }
+            };
+            fronts.spawn(accepting, &mut tasks);
         }
         if let Some((_, listener)) = bound.demo {
             tasks.spawn(demo::serve_page(listener, port, self.metrics.clone(), self.stopping.clone()));

@@ -38,6 +38,8 @@ pub struct Config {
     pub subscribers_max: Option<usize>,
     /// Threads that read requests and answer them. None: half as many as there are cores, or two.
     pub front_threads: Option<NonZeroUsize>,
+    /// Threads that deliver. None: half as many as there are cores.
+    pub shards: Option<NonZeroUsize>,
     /// The age at which a stream is ended, spread by a fifth to either side: for balancers that cut long ones without a word.
     /// None is no limit.
     pub max_age: Option<Duration>,
@@ -59,6 +61,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             subscribers_max: None,
             front_threads: None,
+            shards: None,
             max_age: None,
             // Local mode has no balancer in front of it, and a developer who presses Ctrl-C wants the prompt back.
             drain_delay: Duration::ZERO,

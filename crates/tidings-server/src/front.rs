@@ -7,11 +7,11 @@
 use crate::connection::{self, GivenBack, Service};
 use crate::delivery::{Delivery, Taken};
 use std::io;
-use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::runtime::{Builder, Runtime};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
@@ -71,13 +71,24 @@ impl Fronts {
         Ok(Fronts { fronts: (0..count.get()).map(start).collect::<io::Result<_>>()?, service, delivery })
     }
 
+    /// Runs something beside the first thread's connections.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static, tasks: &mut JoinSet<()>) {
+        tasks.spawn_on(task, self.fronts[0].handle());
+    }
+
     /// Has a connection served, as a task among `connections`: by the first thread that has few, else by the one that has the fewest.
     pub(crate) fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit, connections: &mut JoinSet<()>) {
-        let front = &self.fronts[choose(self.fronts.iter().map(|front| front.connections.load(Ordering::Relaxed)))];
+        let index = choose(self.fronts.iter().map(|front| front.connections.load(Ordering::Relaxed)));
+        let front = &self.fronts[index];
         let (seat, service, delivery) = (Seat::take(&front.connections), self.service.clone(), self.delivery.clone());
         let serving = async move {
-            // A socket that a poller does not take, or does not give up, is gone.
-            let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
+            // It was accepted on the first thread. A socket that a poller does not take, or does not give up, is gone.
+            let stream = if index == 0 {
+                stream
+            } else {
+                let Ok(stream) = stream.into_std().and_then(TcpStream::from_std) else { return };
+                stream
+            };
             let given_back = connection::serve(stream, service).await;
             drop(seat);
             let Some(GivenBack { stream, heard, head, subscribing }) = given_back else { return };
@@ -85,8 +96,7 @@ impl Fronts {
                 delivery.take(Taken { stream, heard, head, subscribing, permit });
             }
         };
-        let runtime = front.runtime.as_ref().expect("a front that is there runs");
-        connections.spawn_on(serving, runtime.handle());
+        connections.spawn_on(serving, front.handle());
     }
 }
 
@@ -95,6 +105,12 @@ fn choose(connections: impl Iterator<Item = usize>) -> usize {
     // Of equals the first is the least.
     let least = connections.enumerate().min_by_key(|(_, count)| (*count).max(SHARED_MAX - 1));
     least.expect("there is at least one front").0
+}
+
+impl Front {
+    fn handle(&self) -> &Handle {
+        self.runtime.as_ref().expect("a front that is there runs").handle()
+    }
 }
 
 impl Drop for Front {

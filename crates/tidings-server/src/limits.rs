@@ -147,6 +147,14 @@ limits! {
     checkpoint_after: Time = Duration::from_secs(60);
     /// The age at which a stream is ended, spread by a fifth to either side: for balancers that cut long ones without a word.
     max_age: Age = None;
+    /// How long a reader may take nothing of what waits for it before its connection is cut: it comes back where it was. As long as
+    /// common proxies wait for an answer; told within a heartbeat's interval.
+    stall_timeout: Time = Duration::from_secs(60);
+    /// How long the kernel goes on sending to one who confirms nothing: longer than `stall_timeout`, which counts.
+    dead_timeout: Time = Duration::from_secs(90);
+    /// What the kernel holds of a stream beyond what is on its way: what is sent while the shard is elsewhere, and no more. Without a
+    /// bound a stalled client hides megabytes.
+    unsent_bytes_max: Bytes = 64 * KIB;
     /// What an ending stream gets for its last bytes before it is cut.
     end_grace: Time = SECOND;
     /// The shortest time after which clients are told to return: below a second, a restart becomes a storm.
@@ -163,6 +171,7 @@ impl Limits {
             head,
             rng_seed,
             hash_seed,
+            subscriptions_max: self.subscribers_max,
             turn_bytes_max: self.turn_bytes_max,
             turn_slices_max: self.turn_slices_max,
             turn_scan_max: self.turn_scan_max,
@@ -174,6 +183,7 @@ impl Limits {
             heartbeat: self.heartbeat,
             checkpoint_after: self.checkpoint_after,
             max_age: self.max_age,
+            stall_timeout: self.stall_timeout,
             end_grace: self.end_grace,
             retry_min: self.retry_min,
             retry_max: self.retry_max,
@@ -234,6 +244,10 @@ const _: () = {
     assert!(L.subscribers_max < L.connections_max, "publishers find a connection when the listeners fill up");
     assert!(L.event_type_bytes_max < L.head_bytes_max && L.idempotency_key_bytes_max < L.head_bytes_max);
     assert!(L.heartbeat.as_millis() < L.checkpoint_after.as_millis(), "a checkpoint is a heartbeat");
+    assert!(
+        L.stall_timeout.as_millis() > L.heartbeat.as_millis()
+            && L.dead_timeout.as_millis() > L.stall_timeout.as_millis()
+    );
     assert!(L.retry_min.as_millis() >= 1_000, "a shorter retry is a storm");
     assert!(L.retry_min.as_millis() < L.retry_max.as_millis(), "there is something to draw");
     assert!(L.wait_max.as_secs() < 60, "proxies give up after 60 s without an answer");

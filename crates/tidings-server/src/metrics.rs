@@ -149,6 +149,7 @@ impl Collector for DeliveryCollector {
         let ended = [
             ("clean", sum(|c| c.ended)),
             ("reset_grace", sum(|c| c.reset_grace)),
+            ("reset_stalled", sum(|c| c.reset_stalled)),
             ("reset_held", sum(|c| c.reset_held)),
             ("reset_history", sum(|c| c.reset_history)),
         ];

@@ -56,8 +56,12 @@ pub(crate) struct Args {
     subscribers_max: Option<usize>,
 
     /// Threads that read requests and answer them, at most 256 [default: half as many as there are cores, or two]
-    #[arg(long, value_name = "N", env = "TIDINGS_FRONT_THREADS", value_parser = front_threads)]
+    #[arg(long, value_name = "N", env = "TIDINGS_FRONT_THREADS", value_parser = threads)]
     front_threads: Option<NonZeroUsize>,
+
+    /// Threads that deliver events, at most 256 [default: half as many as there are cores]
+    #[arg(long, value_name = "N", env = "TIDINGS_SHARDS", value_parser = threads)]
+    shards: Option<NonZeroUsize>,
 
     /// End each stream at this age, such as 30m, a fifth sooner or later; its client goes on at once [default: none]
     #[arg(long, value_name = "TIME", env = "TIDINGS_MAX_AGE", value_parser = time)]
@@ -82,6 +86,7 @@ impl Args {
             allowed_origins: self.allowed_origin,
             subscribers_max: self.subscribers_max,
             front_threads: self.front_threads,
+            shards: self.shards,
             max_age: self.max_age,
             ..defaults
         }
@@ -104,10 +109,10 @@ fn retain_bytes(text: &str) -> Result<u64, &'static str> {
 }
 
 /// More than any machine has a use for would only take memory.
-fn front_threads(text: &str) -> Result<NonZeroUsize, &'static str> {
+fn threads(text: &str) -> Result<NonZeroUsize, &'static str> {
     const MAX: usize = 256;
     let count = text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= MAX);
-    count.ok_or("there are from 1 to 256 front threads")
+    count.ok_or("from 1 to 256 threads")
 }
 
 fn rule(text: &str) -> Result<RetentionRule, BadRule> {
@@ -198,8 +203,8 @@ mod tests {
         for bad in ["", "10", "10GB", "15MiB", "5TiB"] {
             assert!(retain_bytes(bad).is_err(), "{bad}");
         }
-        assert!(front_threads("1").is_ok() && front_threads("256").is_ok());
-        assert!(["", "0", "-1", "257", "many"].into_iter().all(|bad| front_threads(bad).is_err()));
+        assert!(threads("1").is_ok() && threads("256").is_ok());
+        assert!(["", "0", "-1", "257", "many"].into_iter().all(|bad| threads(bad).is_err()));
         assert_eq!((Retention::BYTES_MIN, Retention::BYTES_MAX), (16 << 20, 4 << 40), "as the message says");
     }
 }

@@ -94,7 +94,7 @@ impl Shard {
                         State::Live | State::Parked { .. } | State::Ending { .. } => continue,
                     };
                     if sub.opened && sub.pos <= pos && start <= before {
-                        sub.lost += 1;
+                        sub.debt.more().lost += 1;
                     }
                 }
             }
@@ -105,7 +105,8 @@ impl Shard {
     fn copy_partials(&mut self, end: Pos) {
         for (pos, index) in self.held.take_before(end) {
             let format = self.groups.get(self.subscriptions[index as usize].group).format;
-            let partial = self.subscriptions[index as usize].partial.as_mut().expect("who is inside a frame has one");
+            let owed = self.subscriptions[index as usize].debt.get_mut();
+            let partial = owed.and_then(|owed| owed.partial.as_mut()).expect("who is inside a frame has one");
             partial.frame = self.held.hold(pos, format, &partial.frame);
         }
         self.bound_held();
@@ -122,7 +123,7 @@ impl Shard {
         let holds = |index: u32| {
             let sub = &self.subscriptions[index as usize];
             let format = self.groups.get(sub.group).format;
-            let is_held = match sub.partial.as_ref()?.frame_of {
+            let is_held = match sub.debt.partial()?.frame_of {
                 FrameOf::Tail(pos) => self.held.is_held(pos, format),
                 FrameOf::History => true,
                 FrameOf::Control => false,

@@ -4,8 +4,9 @@
 //! which no page has, are met at their place.
 
 use super::fetches::FetchId;
+use super::owed::Told;
 use super::page::Page;
-use super::subscription::{Cold, State, SubscriberId, Told};
+use super::subscription::{Cold, State, SubscriberId};
 use super::{Close, Shard};
 use crate::{EventId, Gap, GapReason, History, Read, ReadFrom, Seq};
 use std::sync::Arc;
@@ -136,7 +137,7 @@ impl Shard {
             cold.until.get_or_insert(page.head);
         } else {
             // (The newest of each topic tell of no gap: what was dropped behind the first page's head is still to be told.)
-            sub.told = Some(Box::new(Told { version: page.drops, head: page.head }));
+            sub.debt.more().told = Some(Told { version: page.drops, head: page.head });
         }
         if !sub.opened {
             // From here on what leaves the tail unread is lost to this stream.

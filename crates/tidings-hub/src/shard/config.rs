@@ -14,6 +14,8 @@ pub struct ShardConfig {
     pub rng_seed: u64,
     /// Seeds the hash tables; drawn at random in the product, for topic names come from strangers.
     pub hash_seed: u64,
+    /// Subscriptions for which room is reserved. More are taken all the same.
+    pub subscriptions_max: usize,
     /// Bytes one subscription is offered in one turn; one frame comes in any case.
     pub turn_bytes_max: usize,
     /// Slices one subscription is offered in one turn (`writev` takes 1,024).
@@ -36,6 +38,8 @@ pub struct ShardConfig {
     pub checkpoint_after: Duration,
     /// The age at which a stream is ended, spread by a fifth to either side; none is no limit.
     pub max_age: Option<Duration>,
+    /// How long a reader to whom something is to be sent may take nothing of it, before it is reset; told within a heartbeat's interval.
+    pub stall_timeout: Duration,
     /// How long an ending stream may take for what is half sent.
     pub end_grace: Duration,
     /// The shortest `retry:` a stream opens with.

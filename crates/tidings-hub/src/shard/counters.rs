@@ -19,6 +19,8 @@ pub struct Counters {
     pub ended: u64,
     /// Streams reset: an ending that found no room within its grace.
     pub reset_grace: u64,
+    /// Streams reset because nothing of what waited for them was taken for too long.
+    pub reset_stalled: u64,
     /// Streams reset because the frames held beyond the tail reached their bound.
     pub reset_held: u64,
     /// Streams reset because history could not be read.

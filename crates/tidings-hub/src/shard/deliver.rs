@@ -2,7 +2,7 @@
 
 use super::Shard;
 use super::run::{Expiry, Place, Run, TurnMax};
-use super::subscription::{State, SubscriberId};
+use super::subscription::{Partial, State, SubscriberId};
 use crate::{EventId, Gap, GapReason};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -61,8 +61,10 @@ impl Shard {
         let run = self.next_run(index);
         let sub = &self.subscriptions[index as usize];
         let mut slices: Vec<Bytes> = Vec::new();
-        slices.extend(sub.partial.as_ref().map(|p| p.rest()));
-        slices.extend(sub.control.iter().cloned());
+        if let Some(owed) = sub.debt.get() {
+            slices.extend(owed.partial.as_ref().map(Partial::rest));
+            slices.extend(owed.control.iter().cloned());
+        }
         let lead = slices.iter().map(Bytes::len).sum();
         let run = run.filter(|run| slices.len() + run.slices.len() <= self.config.turn_slices_max);
         if let Some(run) = &run {
@@ -85,14 +87,16 @@ impl Shard {
             let sub = &self.subscriptions[index as usize];
             // What waits to be told goes out before more of it is made: a reader of a byte a turn that falls behind again and again
             // would heap up gap after gap.
-            let is_told = sub.control.is_empty();
+            let is_told = sub.debt.is_told();
             match &sub.state {
                 State::Live | State::Parked { .. } | State::Ending { .. } => return None,
-                State::Tail { .. } if !is_told && (sub.lost > 0 || sub.pos < self.window.start()) => return None,
+                State::Tail { .. } if !is_told && (sub.debt.lost() > 0 || sub.pos < self.window.start()) => {
+                    return None;
+                }
                 State::Tail { .. } if sub.pos < self.window.start() => self.fall_behind(index),
                 State::Tail { prompt } => {
                     let expiry = if *prompt { Expiry::Ignored } else { Expiry::By(self.wall) };
-                    if sub.lost > 0 {
+                    if sub.debt.lost() > 0 {
                         self.tell_lost(index);
                     }
                     return Some(self.tail_run(index, expiry));
@@ -150,7 +154,7 @@ impl Shard {
 
     fn tell_lost(&mut self, index: u32) {
         let sub = &mut self.subscriptions[index as usize];
-        let lost = std::mem::take(&mut sub.lost);
+        let lost = sub.debt.get_mut().map_or(0, |owed| std::mem::take(&mut owed.lost));
         let resumed = EventId { epoch: self.config.epoch, seq: sub.seq };
         let gap = Gap { requested: None, resumed, reason: GapReason::Lagged, truncated: false, lost: Some(lost) };
         self.tell_gap(index, &gap);

@@ -19,6 +19,7 @@ mod deliver;
 mod fetches;
 mod groups;
 mod held;
+mod owed;
 mod page;
 mod run;
 mod settle;
@@ -100,9 +101,10 @@ impl Shard {
             window: Window::new(config.head),
             topics: Topics::new(seed),
             groups: Groups::new(seed),
-            subscriptions: Slab::new(),
+            // Reserved whole: pages that nobody uses cost nothing, and a table that grows by moving costs twice.
+            subscriptions: Slab::with_capacity(config.subscriptions_max),
             generation: 0,
-            ready: VecDeque::new(),
+            ready: VecDeque::with_capacity(config.subscriptions_max),
             offer: None,
             run: None,
             parked: BTreeSet::new(),
@@ -150,8 +152,9 @@ impl Shard {
     pub fn held_for(&self, id: SubscriberId) -> usize {
         let Some(index) = self.find(id) else { return 0 };
         let sub = &self.subscriptions[index as usize];
-        let partial = sub.partial.as_ref().map_or(0, |p| p.frame.len());
-        partial + sub.control.iter().map(bytes::Bytes::len).sum::<usize>()
+        let Some(owed) = sub.debt.get() else { return 0 };
+        let partial = owed.partial.as_ref().map_or(0, |p| p.frame.len());
+        partial + owed.control.iter().map(bytes::Bytes::len).sum::<usize>()
     }
 
     fn find(&self, id: SubscriberId) -> Option<u32> {

@@ -18,6 +18,10 @@ impl Shard {
         assert!(taken <= total, "{taken} bytes were taken of {total}");
         self.counters.bytes += taken as u64;
         let sub = &mut self.subscriptions[index as usize];
+        if taken == 0 && self.now.since(sub.last_write) >= self.config.stall_timeout {
+            // The first refusal after a long silence: it stalls from now on.
+            sub.last_write = self.now;
+        }
         if taken > 0 {
             sub.last_write = self.now;
             sub.beat_at = self.now + self.config.heartbeat.mul_f64(phase(index));
@@ -34,30 +38,33 @@ impl Shard {
     /// Takes what was written off the half-sent frame and the control events; answers how much is left of it for the run.
     fn settle_lead(&mut self, index: u32, mut taken: usize) -> usize {
         let sub = &mut self.subscriptions[index as usize];
-        if let Some(partial) = &mut sub.partial {
+        let Some(owed) = sub.debt.get_mut() else { return taken };
+        if let Some(partial) = &mut owed.partial {
             let rest = partial.frame.len() - partial.taken;
             if taken < rest {
                 partial.taken += taken;
                 return 0;
             }
             taken -= rest;
-            let (partial, group) = (sub.partial.take().expect("it was looked at"), sub.group);
+            let (partial, group) = (owed.partial.take().expect("it was looked at"), sub.group);
             self.let_go(index, group, &partial);
         }
-        let sub = &mut self.subscriptions[index as usize];
-        while let Some(front) = sub.control.front_mut() {
+        let debt = &mut self.subscriptions[index as usize].debt;
+        let Some(owed) = debt.get_mut() else { unreachable!("it is settled below alone") };
+        while let Some(front) = owed.control.front_mut() {
             if taken < front.len() {
                 if taken > 0 {
                     // A control event cut in the middle is finished before all else, as an event is.
                     front.advance(taken);
-                    let frame = sub.control.pop_front().expect("the front was looked at");
-                    sub.partial = Some(Box::new(Partial { frame, taken: 0, frame_of: FrameOf::Control }));
+                    let frame = owed.control.pop_front().expect("the front was looked at");
+                    owed.partial = Some(Partial { frame, taken: 0, frame_of: FrameOf::Control });
                 }
                 return 0;
             }
             taken -= front.len();
-            sub.control.pop_front();
+            owed.control.pop_front();
         }
+        debt.settle();
         taken
     }
 
@@ -70,7 +77,7 @@ impl Shard {
         }
         if whole == run.frames.len() {
             // All of it, or nothing to be taken: then what stood before it must be out first.
-            if self.subscriptions[index as usize].is_flushed() {
+            if self.subscriptions[index as usize].debt.is_flushed() {
                 self.move_cursor(index, run.to);
             }
             return;
@@ -88,7 +95,10 @@ impl Shard {
 
     fn keep_partial(&mut self, index: u32, frame: Bytes, taken: usize, behind: Place) {
         assert!(0 < taken && taken < frame.len(), "a frame is half sent, or it is not");
-        assert!(self.subscriptions[index as usize].is_flushed(), "nothing is begun before what was begun is finished");
+        assert!(
+            self.subscriptions[index as usize].debt.is_flushed(),
+            "nothing is begun before what was begun is finished"
+        );
         let partial = match behind {
             Place::Tail { pos, .. } => {
                 let pos = Pos(pos.0 - 1);
@@ -102,7 +112,7 @@ impl Shard {
                 Partial { frame, taken: 0, frame_of: FrameOf::History }
             }
         };
-        self.subscriptions[index as usize].partial = Some(Box::new(partial));
+        self.subscriptions[index as usize].debt.more().partial = Some(partial);
     }
 
     /// A half-sent frame is finished, or its subscription is gone: nothing is held for it any more.
@@ -125,7 +135,10 @@ impl Shard {
                 if pos == next {
                     sub.state = State::Live;
                     // The idle are many: what is told of drops behind them is not kept.
-                    sub.told.take_if(|told| told.head <= seq);
+                    if let Some(owed) = sub.debt.get_mut() {
+                        owed.told.take_if(|told| told.head <= seq);
+                        sub.debt.settle();
+                    }
                 }
             }
             Place::Page { index: at, seq } => {
@@ -147,7 +160,7 @@ impl Shard {
 
     pub(super) fn after_turn(&mut self, index: u32) {
         let sub = &self.subscriptions[index as usize];
-        if matches!(sub.state, State::Ending { .. }) && sub.is_flushed() {
+        if matches!(sub.state, State::Ending { .. }) && sub.debt.is_flushed() {
             self.counters.ended += 1;
             return self.close(index, Close::Clean);
         }

@@ -1,10 +1,10 @@
 //! A subscription comes and goes: where it starts, and what it is told first.
 
+use super::owed::Debt;
 use super::subscription::{Cold, Spec, State, SubscriberId, Subscription};
 use super::{Close, Shard};
 use crate::control::Control;
-use crate::{EventId, Gap, GapReason, ReadFrom, ResumePoint, Seq, Time, UNKNOWN_EVENTS_MAX};
-use std::collections::VecDeque;
+use crate::{EndReason, EventId, Gap, GapReason, ReadFrom, ResumePoint, Seq, Time, UNKNOWN_EVENTS_MAX};
 use std::time::Duration;
 use tidings_wire::Retry;
 
@@ -18,7 +18,7 @@ impl Shard {
             self.counters.visited += self.topics.attach(group, &self.groups) as u64;
         }
         self.generation = self.generation.wrapping_add(1);
-        let expiry = self.config.max_age.map_or(Time::NEVER, |age| self.now + self.spread(age));
+        let expires_at = self.config.max_age.map_or(Time::NEVER, |age| self.now + self.spread(age));
         let index = self.subscriptions.insert(Subscription {
             generation: self.generation,
             group,
@@ -30,14 +30,12 @@ impl Shard {
             state: State::Live,
             pos: self.window.next(),
             seq: self.window.head(),
-            told: None,
-            lost: 0,
-            partial: None,
-            control: VecDeque::new(),
+            debt: Debt::default(),
             last_write: self.now,
             beat_at: self.now + self.config.heartbeat.mul_f64(self.rng.f64()),
             last_event: self.now,
-            expiry: (expiry, crate::EndReason::MaxAge),
+            expires_at,
+            expires_for: EndReason::MaxAge,
             timer: Time::NEVER,
         });
         let index = u32::try_from(index).expect("a shard has far fewer than 2^32 subscriptions");
@@ -106,7 +104,7 @@ impl Shard {
         if !sub.bare_events {
             let retry = self.draw_retry(self.config.retry_min, self.config.retry_max);
             let open = Control::Open { retry, id }.encode(format);
-            self.subscriptions[index as usize].control.push_back(open);
+            self.subscriptions[index as usize].debt.push_control(open);
         }
         self.subscriptions[index as usize].opened = true;
         let id = self.id_of(index);
@@ -127,7 +125,7 @@ impl Shard {
         let format = self.groups.get(self.subscriptions[index as usize].group).format;
         let sub = &mut self.subscriptions[index as usize];
         if !sub.bare_events {
-            sub.control.push_back(Control::Gap(gap).encode(format));
+            sub.debt.push_control(Control::Gap(gap).encode(format));
         }
     }
 
@@ -143,7 +141,7 @@ impl Shard {
         if let State::Parked { target } = sub.state {
             self.parked.remove(&(target, index));
         }
-        if let Some(partial) = &sub.partial {
+        if let Some(partial) = sub.debt.partial() {
             self.let_go(index, sub.group, partial);
         }
         if let Some(moved) = self.groups.leave(sub.group, index, sub.member) {

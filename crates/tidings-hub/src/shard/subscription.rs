@@ -1,10 +1,10 @@
 //! One subscription: a cursor, what is half sent, and when it is next looked at.
 
 use super::groups::GroupKey;
+use super::owed::Debt;
 use super::page::Page;
 use crate::{EndReason, Format, Pos, ReadFrom, Selection, Seq, Time};
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Names a subscription within its shard, for ever: a slot of the table and its generation, so that a late word about one
@@ -136,39 +136,31 @@ pub(super) struct Subscription {
     pub(super) pos: Pos,
     /// The cursor as a number: everything up to this stored event was served.
     pub(super) seq: Seq,
-    /// Which drops it was told of, as long as one of them may lie ahead of it.
-    pub(super) told: Option<Box<Told>>,
-    /// Memory-only events that left the tail unread; it will be told.
-    pub(super) lost: u64,
-    pub(super) partial: Option<Box<Partial>>,
-    /// Control events to be sent before anything else.
-    pub(super) control: VecDeque<Bytes>,
+    /// What goes out before anything else.
+    pub(super) debt: Debt,
     /// When the transport took bytes last.
     pub(super) last_write: Time,
     /// When a heartbeat is due if nothing else is sent before.
     pub(super) beat_at: Time,
     pub(super) last_event: Time,
-    /// When the stream ends by itself, and why.
-    pub(super) expiry: (Time, EndReason),
+    /// When the stream ends by itself.
+    pub(super) expires_at: Time,
+    /// And why.
+    pub(super) expires_for: EndReason,
     /// When the wheel looks at it next.
     pub(super) timer: Time,
 }
 
-/// What a page of history said of drops: all of them up to a version were told, or lay before what was asked for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    /// The version of drops when the engine looked.
-    pub(super) version: u64,
-    /// The newest stored event then. Whoever has passed it has passed every one of those drops, so the version says nothing more to it.
-    pub(super) head: Seq,
-}
+// There are many: eighteen thousand of them are to cost less than a browser tab.
+const _: () = assert!(size_of::<Subscription>() <= 112);
 
 impl Subscription {
     /// The read that goes on behind its cursor.
     ///
     /// Who was told of no drop that still lies ahead asks like everybody else at that place, so that they share a page.
     pub(super) fn read_on(&self) -> ReadFrom {
-        let ahead = self.told.as_ref().filter(|told| told.head > self.seq);
+        let told = self.debt.get().and_then(|owed| owed.told);
+        let ahead = told.filter(|told| told.head > self.seq);
         ReadFrom::After { seq: self.seq, told: ahead.map_or(ReadFrom::NONE_TOLD, |told| told.version) }
     }
 
@@ -179,11 +171,6 @@ impl Subscription {
             State::Cold(cold) => !cold.waiting,
             State::Live | State::Parked { .. } | State::Ending { .. } => false,
         };
-        reading || self.partial.is_some() || !self.control.is_empty()
-    }
-
-    /// Whether everything that was begun is sent.
-    pub(super) fn is_flushed(&self) -> bool {
-        self.partial.is_none() && self.control.is_empty()
+        reading || !self.debt.is_flushed()
     }
 }

@@ -33,8 +33,8 @@ impl Shard {
         for index in indexes {
             let at = self.now + spread.mul_f64(self.rng.f64());
             let sub = &mut self.subscriptions[index];
-            if at < sub.expiry.0 {
-                sub.expiry = (at, EndReason::Drain);
+            if at < sub.expires_at {
+                (sub.expires_at, sub.expires_for) = (at, EndReason::Drain);
             }
             self.schedule(u32::try_from(index).expect("ids are 32 bits"));
         }
@@ -66,8 +66,7 @@ impl Shard {
         let beat = if sub.beat_at <= self.now { self.now + self.config.heartbeat } else { sub.beat_at };
         match sub.state {
             State::Ending { deadline } => deadline,
-            _ if sub.bare_events => sub.expiry.0,
-            _ => beat.min(sub.expiry.0),
+            _ => beat.min(sub.expires_at),
         }
     }
 
@@ -79,8 +78,12 @@ impl Shard {
                 return self.close(index, Close::Reset);
             }
             State::Ending { .. } => {}
-            _ if sub.expiry.0 <= self.now => {
-                let reason = sub.expiry.1;
+            _ if sub.blocked && self.now.since(sub.last_write) >= self.config.stall_timeout => {
+                self.counters.reset_stalled += 1;
+                return self.close(index, Close::Reset);
+            }
+            _ if sub.expires_at <= self.now => {
+                let reason = sub.expires_for;
                 self.begin_ending(index, reason);
             }
             _ if sub.beat_at <= self.now => self.beat(index),
@@ -95,7 +98,7 @@ impl Shard {
     fn beat(&mut self, index: u32) {
         let head = self.window.head();
         let sub = &mut self.subscriptions[index as usize];
-        if sub.bare_events || !sub.opened || sub.blocked || sub.queued || !sub.is_flushed() {
+        if sub.bare_events || !sub.opened || sub.blocked || sub.queued || !sub.debt.is_flushed() {
             return;
         }
         self.counters.heartbeats += 1;
@@ -107,7 +110,7 @@ impl Shard {
         } else {
             Control::Heartbeat
         };
-        sub.control.push_back(control.encode(self.groups.get(sub.group).format));
+        sub.debt.push_control(control.encode(self.groups.get(sub.group).format));
         self.make_ready(index);
     }
 
@@ -123,7 +126,7 @@ impl Shard {
         let (opened, bare_events) = (sub.opened, sub.bare_events);
         if !bare_events {
             let end = Control::End { reason, retry }.encode(self.groups.get(sub.group).format);
-            self.subscriptions[index as usize].control.push_back(end);
+            self.subscriptions[index as usize].debt.push_control(end);
         }
         if !opened {
             // Its head has not gone out: it learns in the stream that it ends.
@@ -131,7 +134,7 @@ impl Shard {
             let id = self.id_of(index);
             self.opened.push_back((id, None));
         }
-        if self.subscriptions[index as usize].is_flushed() {
+        if self.subscriptions[index as usize].debt.is_flushed() {
             self.counters.ended += 1;
             return self.close(index, Close::Clean);
         }

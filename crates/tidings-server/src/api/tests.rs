@@ -6,6 +6,7 @@ use crate::testing;
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,7 +21,7 @@ fn api_on(disk: &Disk, limits: Limits) -> Api {
     let limits = Arc::new(limits);
     let embedded = testing::engine_on(disk.dir(), &limits);
     let engine: Arc<dyn Engine> = embedded.clone();
-    let delivery = Delivery::start(&engine, &limits, &Arc::new(Semaphore::new(1))).unwrap();
+    let delivery = Delivery::start(&engine, &limits, NonZeroUsize::MIN, &Arc::new(Semaphore::new(1))).unwrap();
     let keys = embedded.keys(limits.idempotency_age, limits.idempotency_keys_max).unwrap();
     let metrics = Metrics::new(delivery.clone(), embedded, None, PendingGauge::default());
     let allowed_origins = Vec::new();

@@ -3,6 +3,7 @@
 
 mod head;
 mod mailbox;
+mod pace;
 mod places;
 mod pump;
 mod room;
@@ -30,6 +31,7 @@ use pump::Pump;
 use room::Room;
 use shard::ShardParts;
 use slot::{Slot, SlotGauge};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -57,6 +59,12 @@ pub enum Refused {
     Drain,
 }
 
+/// Half as many as there are cores: front threads and the log's writer have the others.
+pub(crate) fn shards_that_fit() -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(cores / 2).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// The delivery side, as everyone else sees it.
 #[derive(Clone)]
 pub struct Delivery(Arc<Inner>);
@@ -74,24 +82,32 @@ struct Inner {
 }
 
 impl Delivery {
-    /// Starts one shard, and the engine with the pump as its sink. Called once an engine, before anything is appended. Of a socket that
+    /// Starts so many shards, and the engine with the pump as its sink. Called once an engine, before anything is appended. Of a socket that
     /// is taken and ends, its permit goes back to `connections`.
     ///
     /// # Errors
     /// A thread could not be started, or has no poller.
-    pub fn start(engine: &Arc<dyn Engine>, limits: &Limits, connections: &Arc<Semaphore>) -> std::io::Result<Delivery> {
+    pub fn start(
+        engine: &Arc<dyn Engine>,
+        limits: &Limits,
+        shards: NonZeroUsize,
+        connections: &Arc<Semaphore>,
+    ) -> std::io::Result<Delivery> {
         let (epoch, head) = (engine.epoch(), engine.head());
         let room = Room::new(limits.subscribers_max);
-        let stats = Arc::new(ShardStats::default());
-        let parts = ShardParts {
-            config: limits.shard_config(epoch, head, fastrand::u64(..), fastrand::u64(..)),
-            engine: engine.clone(),
-            stats: stats.clone(),
-            room: room.clone(),
-            connections: connections.clone(),
-            heard_bytes_max: limits.heard_bytes_max,
+        let shards: Vec<Arc<ShardStats>> = (0..shards.get()).map(|_| Arc::default()).collect();
+        let start = |(index, stats): (usize, &Arc<ShardStats>)| {
+            let parts = ShardParts {
+                config: limits.shard_config(epoch, head, fastrand::u64(..), fastrand::u64(..)),
+                engine: engine.clone(),
+                stats: stats.clone(),
+                room: room.clone(),
+                connections: connections.clone(),
+                heard_bytes_max: limits.heard_bytes_max,
+            };
+            shard::start(index, parts)
         };
-        let mailboxes = vec![shard::start(0, parts)?];
+        let mailboxes: Vec<Mailbox> = shards.iter().enumerate().map(start).collect::<std::io::Result<_>>()?;
         let tail = Tail::new(epoch, head, limits.tail_bytes_max);
         let tail_stats = Arc::new(TailStats::default());
         engine.start(Box::new(Pump { tail, mailboxes: mailboxes.clone(), stats: tail_stats.clone() }))?;
@@ -101,7 +117,7 @@ impl Delivery {
             room,
             draining: AtomicBool::new(false),
             slots: SlotGauge::default(),
-            shards: vec![stats],
+            shards,
             tail: tail_stats,
             started: Instant::now(),
         })))

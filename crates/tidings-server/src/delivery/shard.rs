@@ -4,6 +4,7 @@
 
 use super::HEAD_WAIT_MAX;
 use super::mailbox::{Mailbox, Subscribed, Word};
+use super::pace::Pace;
 use super::room::Room;
 use super::slot::Slot;
 use super::socket::{Gone, Socket};
@@ -65,6 +66,9 @@ struct Driver {
     whole: Vec<SubscriberId>,
     /// Whoever comes now is told to come back.
     is_draining: bool,
+    pace: Pace,
+    /// A batch came in this turn.
+    has_batch: bool,
     engine: Arc<dyn Engine>,
     runtime: tokio::runtime::Handle,
     stats: Arc<ShardStats>,
@@ -98,6 +102,8 @@ pub(super) fn start(index: usize, parts: ShardParts) -> io::Result<Mailbox> {
             waits: Waits::default(),
             whole: Vec::new(),
             is_draining: false,
+            pace: Pace::new(),
+            has_batch: false,
             engine,
             runtime,
             stats,
@@ -112,7 +118,7 @@ impl Driver {
         let _bomb = AbortOnPanic;
         let mut events = Events::with_capacity(EVENTS);
         loop {
-            let sleep = if self.mailbox.may_sleep() { self.sleep() } else { Duration::ZERO };
+            let sleep = self.sleep();
             match self.poll.poll(&mut events, Some(sleep)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => result.expect("a poller of sockets and a waker can be asked"),
@@ -123,6 +129,9 @@ impl Driver {
             events.iter().for_each(|event| self.handle_event(event));
             words.drain(..).for_each(|word| self.handle_word(word));
             self.words = words;
+            if std::mem::take(&mut self.has_batch) {
+                self.pace.take(self.origin.elapsed());
+            }
             self.work();
             self.stats.publish(&self.shard, self.sockets.closed(), self.origin.elapsed());
         }
@@ -130,11 +139,21 @@ impl Driver {
 
     /// How long there is nothing to do unless somebody says so.
     fn sleep(&mut self) -> Duration {
+        if self.shard.holdings().ready > 0 {
+            return Duration::ZERO;
+        }
+        // Nobody need wake it out of this.
+        let wait = self.pace.wait(self.origin.elapsed());
+        if !wait.is_zero() {
+            return wait;
+        }
+        if !self.mailbox.may_sleep() {
+            return Duration::ZERO;
+        }
         let now = self.now();
         let is_waiting = self.sockets.cut_late(now) | !self.waits.is_empty();
         let most = if is_waiting { LATE_MAX } else { TURN_MAX };
         match self.shard.poll_timeout() {
-            _ if self.shard.holdings().ready > 0 => Duration::ZERO,
             Some(at) => at.since(now).min(most),
             None => most,
         }
@@ -163,6 +182,7 @@ impl Driver {
             Word::Batch(batch) => {
                 self.shard.handle_batch(&batch);
                 self.mailbox.give_back();
+                self.has_batch = true;
             }
             Word::LetGo(start) => self.shard.handle_let_go(start),
             Word::Take(taken) => self.take(*taken),

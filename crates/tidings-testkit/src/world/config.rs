@@ -45,6 +45,7 @@ pub fn shard_config() -> ShardConfig {
         head: Seq::START,
         rng_seed: 1,
         hash_seed: 1,
+        subscriptions_max: 64,
         turn_bytes_max: 256 << 10,
         turn_slices_max: 1024,
         turn_scan_max: 4096,
@@ -56,6 +57,8 @@ pub fn shard_config() -> ShardConfig {
         heartbeat: Duration::from_secs(15),
         checkpoint_after: Duration::from_secs(60),
         max_age: None,
+        // Tests stall their readers for longer than a server would wait.
+        stall_timeout: Duration::from_secs(3_600),
         end_grace: Duration::from_secs(1),
         retry_min: Duration::from_secs(1),
         retry_max: Duration::from_secs(3),
