@@ -129,7 +129,9 @@ impl Drop for Block {
 }
 
 fn encode(epoch: Epoch, events: &[Arc<Event>], layout: &[u32], form: Form) -> Encoded {
-    let mut bytes = Vec::new();
+    // Near enough that it grows once at most: the id, the fields' names, the chunk's frame.
+    const AROUND: usize = 64;
+    let mut bytes = Vec::with_capacity(events.iter().map(|event| event.content.bytes().len() + AROUND).sum());
     let mut spans = vec![Span::default(); events.len()];
     let mut frame = Vec::new();
     for &index in layout {
@@ -145,7 +147,8 @@ fn encode(epoch: Epoch, events: &[Arc<Event>], layout: &[u32], form: Form) -> En
         };
     }
     assert!(spans.iter().all(|span| span.len > 0), "the layout has every event");
-    Encoded { bytes: bytes.into(), spans: spans.into() }
+    // It may lie in the tail for long: without the room that it was made in.
+    Encoded { bytes: bytes.into_boxed_slice().into(), spans: spans.into() }
 }
 
 /// Appends `frame` as one chunk (RFC 9112, 7.1) and returns the length of its size line.

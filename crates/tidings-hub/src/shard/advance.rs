@@ -17,7 +17,8 @@ impl Shard {
         self.window.push(batch.clone());
         for run in batch.runs() {
             for key in self.topics.enter(run, first, &self.groups) {
-                let members = &self.groups.get(*key).members;
+                let group = self.groups.get(*key);
+                let (members, lane) = (&group.members, group.lane());
                 self.counters.visited += members.len() as u64;
                 for &index in members {
                     let sub = &mut self.subscriptions[index as usize];
@@ -27,7 +28,7 @@ impl Shard {
                         (sub.pos, sub.seq) = (first, before);
                         if !sub.queued && !sub.blocked {
                             sub.queued = true;
-                            self.ready.push_back(index);
+                            self.ready.push(index, lane);
                         }
                     }
                 }

@@ -32,7 +32,7 @@ impl Shard {
     /// The next offer. It must be answered by [`Shard::handle_wrote`] before anything else is called.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         assert!(self.offer.is_none(), "an offer is answered before the next is made");
-        while let Some(index) = self.ready.pop_front() {
+        while let Some(index) = self.ready.pop() {
             // Who stood here may have gone, and another may have its slot: whoever is not queued has no turn.
             let Some(sub) = self.subscriptions.get_mut(index as usize).filter(|sub| sub.queued) else { continue };
             sub.queued = false;

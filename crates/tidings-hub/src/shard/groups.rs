@@ -3,6 +3,7 @@
 //! Topics list groups, not subscriptions: a run is found and framed once for all members, and a memo of what a pattern
 //! matches is kept once. The grant is part of the selection, and so of the memo.
 
+use super::ring::Lane;
 use crate::map::{Map, map};
 use crate::{Format, Selection};
 use slab::Slab;
@@ -18,6 +19,13 @@ pub(super) struct Group {
     pub(super) format: Format,
     /// Indexes of its subscriptions in the shard's table.
     pub(super) members: Vec<u32>,
+}
+
+impl Group {
+    /// Where its members stand in the ready ring.
+    pub(super) fn lane(&self) -> Lane {
+        Lane::of(self.members.len())
+    }
 }
 
 #[derive(Debug)]

@@ -21,6 +21,7 @@ mod groups;
 mod held;
 mod owed;
 mod page;
+mod ring;
 mod run;
 mod settle;
 mod subscribe;
@@ -43,6 +44,7 @@ use deliver::Offer;
 use fetches::Fetches;
 use groups::{GroupKey, Groups};
 use held::Held;
+use ring::{Lane, Ring};
 use run::{Expiry, Run};
 use slab::Slab;
 use std::collections::{BTreeSet, VecDeque};
@@ -66,7 +68,7 @@ pub struct Shard {
     /// How often each slot of the table was given away.
     generation: u32,
     /// Who has something to be sent, and a transport that takes it.
-    ready: VecDeque<u32>,
+    ready: Ring,
     /// What was offered last and is not yet answered.
     offer: Option<Offer>,
     /// The run built last: members of a group stand behind each other in the ring, mostly at one place.
@@ -104,7 +106,7 @@ impl Shard {
             // Reserved whole: pages that nobody uses cost nothing, and a table that grows by moving costs twice.
             subscriptions: Slab::with_capacity(config.subscriptions_max),
             generation: 0,
-            ready: VecDeque::with_capacity(config.subscriptions_max),
+            ready: Ring::with_capacity(config.subscriptions_max),
             offer: None,
             run: None,
             parked: BTreeSet::new(),
@@ -157,6 +159,11 @@ impl Shard {
         partial + owed.control.iter().map(bytes::Bytes::len).sum::<usize>()
     }
 
+    /// Whether a subscription has a turn ahead.
+    pub fn is_ready(&self, id: SubscriberId) -> bool {
+        self.find(id).is_some_and(|index| self.subscriptions[index as usize].queued)
+    }
+
     fn find(&self, id: SubscriberId) -> Option<u32> {
         let sub = self.subscriptions.get(id.index() as usize)?;
         (sub.generation == id.generation()).then_some(id.index())
@@ -171,7 +178,9 @@ impl Shard {
         let sub = &mut self.subscriptions[index as usize];
         if !sub.queued && !sub.blocked && sub.has_work() {
             sub.queued = true;
-            self.ready.push_back(index);
+            // Who reads on does so beside all of its group; who is told something, beside nobody.
+            let lane = if sub.debt.is_flushed() { self.groups.get(sub.group).lane() } else { Lane::Few };
+            self.ready.push(index, lane);
         }
     }
 }

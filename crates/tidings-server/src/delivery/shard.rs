@@ -85,7 +85,8 @@ pub(super) fn start(index: usize, parts: ShardParts) -> io::Result<Mailbox> {
     let mailbox = Mailbox::new(Waker::new(poll.registry(), MAILBOX)?);
     let ShardParts { config, engine, stats, room, connections, heard_bytes_max } = parts;
     let end_grace = config.end_grace;
-    let sockets = SocketsConfig { room, connections, heard_bytes_max, end_grace };
+    let subscribers_max = config.subscriptions_max;
+    let sockets = SocketsConfig { room, connections, heard_bytes_max, subscribers_max, end_grace };
     let sockets = Sockets::new(poll.registry().try_clone()?, sockets);
     let runtime = tokio::runtime::Handle::current();
     let driver_mailbox = mailbox.clone();
@@ -281,6 +282,10 @@ impl Driver {
     /// Heads behind which nothing could be sent go out by themselves.
     fn send_heads(&mut self) {
         for id in std::mem::take(&mut self.whole) {
+            // It goes out with what the stream opens with.
+            if self.shard.is_ready(id) {
+                continue;
+            }
             if let Err(why) = self.sockets.send_head(id) {
                 self.remove(id, why);
             }

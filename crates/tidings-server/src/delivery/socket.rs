@@ -6,9 +6,6 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::time::Duration;
 use tidings_hub::Framing;
 
-/// What is read at once of what nobody wants.
-const DISCARD_BYTES: usize = 4 << 10;
-
 /// One subscriber's socket. Small, for there are many.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -56,15 +53,14 @@ impl Socket {
         }
     }
 
-    /// Reads what there is, and throws it away. One who closed his side is gone; so is one who sends more than `max` bytes after his
+    /// Reads what there is to `scratch`, and throws it away. One who closed his side is gone; so is one who sends more than `max` bytes after his
     /// request.
-    pub(super) fn discard(&mut self, max: usize) -> Result<(), Gone> {
-        let mut bytes = [0; DISCARD_BYTES];
+    pub(super) fn discard(&mut self, scratch: &mut [u8], max: usize) -> Result<(), Gone> {
         loop {
             if self.heard as usize > max {
                 return Err(Gone::Talk);
             }
-            match retried(|| self.stream.read(&mut bytes)) {
+            match retried(|| self.stream.read(scratch)) {
                 Ok(0) => return Err(Gone::Peer),
                 Ok(read) => self.heard = self.heard.saturating_add(u32::try_from(read).unwrap_or(u32::MAX)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),

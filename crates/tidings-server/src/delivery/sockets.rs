@@ -13,14 +13,34 @@ use std::time::Duration;
 use tidings_hub::{Close, GapReason, SubscriberId, Time};
 use tokio::sync::Semaphore;
 
-/// What goes out before the first event, as long as it is not out.
+/// A subscriber of the table.
+#[derive(Debug)]
+struct Entry {
+    socket: Socket,
+    generation: u32,
+    extra: Option<Box<Extra>>,
+}
+
+/// What only few have.
+struct Extra {
+    lead: Lead,
+    guard: Option<Guard>,
+}
+
+/// What goes out before the first event.
 #[derive(Debug)]
 enum Lead {
     /// The head waits for what is missing where the stream starts.
     Open(Head),
     /// The whole head, and how much of it was sent.
     Whole(Vec<u8>, usize),
+    /// It is out.
+    Sent,
 }
+
+// There are many. (Where debug assertions are on, a socket of mio's knows its poller.)
+#[cfg(not(debug_assertions))]
+const _: () = assert!(size_of::<Option<Entry>>() <= 24);
 
 /// A stream that has ended, with its last bytes, and how many of them were sent.
 #[derive(Debug)]
@@ -35,9 +55,7 @@ struct Finishing {
 pub(super) struct Sockets {
     registry: Registry,
     /// By the index of the subscription in its shard.
-    table: Vec<Option<(u32, Socket)>>,
-    leads: HashMap<SubscriberId, Lead>,
-    guards: HashMap<SubscriberId, Guard>,
+    table: Vec<Option<Entry>>,
     finishing: HashMap<SubscriberId, Finishing>,
     /// Where each of them has a place, and where a connection.
     room: Room,
@@ -45,7 +63,12 @@ pub(super) struct Sockets {
     heard_bytes_max: usize,
     end_grace: Duration,
     closed: Closed,
+    /// Where what nobody wants is read to.
+    scratch: Box<[u8]>,
 }
+
+/// What is read at once of what nobody wants.
+const SCRATCH_BYTES: usize = 4 << 10;
 
 /// Connections that were closed, by why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,16 +86,25 @@ pub(super) struct SocketsConfig {
     pub(super) room: Room,
     pub(super) connections: Arc<Semaphore>,
     pub(super) heard_bytes_max: usize,
+    /// For which room is reserved: pages of the table that nobody uses cost nothing.
+    pub(super) subscribers_max: usize,
     pub(super) end_grace: Duration,
 }
 
 impl Sockets {
     pub(super) fn new(registry: Registry, config: SocketsConfig) -> Self {
-        let SocketsConfig { room, connections, heard_bytes_max, end_grace } = config;
-        let (leads, guards, finishing) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let closed = Closed::default();
-        let table = Vec::new();
-        Sockets { registry, table, leads, guards, finishing, room, connections, heard_bytes_max, end_grace, closed }
+        let SocketsConfig { room, connections, heard_bytes_max, subscribers_max, end_grace } = config;
+        Sockets {
+            registry,
+            table: Vec::with_capacity(subscribers_max),
+            finishing: HashMap::new(),
+            room,
+            connections,
+            heard_bytes_max,
+            end_grace,
+            closed: Closed::default(),
+            scratch: vec![0; SCRATCH_BYTES].into(),
+        }
     }
 
     /// Enters a socket, and watches it. Its place and its connection are given back when it goes, whatever this answers.
@@ -84,113 +116,90 @@ impl Sockets {
         guard: Option<Guard>,
     ) -> io::Result<()> {
         let watched = self.registry.register(socket.source(), token(id), Interest::READABLE | Interest::WRITABLE);
-        let index = slot(id);
-        if self.table.len() <= index {
-            self.table.resize_with(index + 1, || None);
+        let slot = slot(id);
+        if self.table.len() <= slot {
+            self.table.resize_with(slot + 1, || None);
         }
-        assert!(self.table[index].is_none(), "a subscription's index is free again only when its socket has gone");
-        self.table[index] = Some((id.generation(), socket));
-        self.leads.insert(id, Lead::Open(head));
-        self.guards.extend(guard.map(|guard| (id, guard)));
+        assert!(self.table[slot].is_none(), "a subscription's slot is free again only when its socket has gone");
+        let extra = Some(Box::new(Extra { lead: Lead::Open(head), guard }));
+        self.table[slot] = Some(Entry { socket, generation: id.generation(), extra });
         watched
-    }
-
-    /// Whether a subscription has a socket here.
-    pub(super) fn contains(&self, id: SubscriberId) -> bool {
-        self.table.get(slot(id)).is_some_and(|entry| entry.as_ref().is_some_and(|(of, _)| *of == id.generation()))
     }
 
     /// Whether its head waits for what is missing.
     pub(super) fn is_waiting(&self, id: SubscriberId) -> bool {
-        matches!(self.leads.get(&id), Some(Lead::Open(_)))
+        let entry = self.table.get(slot(id)).and_then(Option::as_ref).filter(|entry| entry.is(id));
+        entry.and_then(|entry| entry.extra.as_ref()).is_some_and(|extra| matches!(extra.lead, Lead::Open(_)))
     }
 
     /// It is known what is missing, or that is not waited for any longer: the head is whole.
     pub(super) fn open(&mut self, id: SubscriberId, gap: Option<GapReason>) {
-        if let Some(Lead::Open(_)) = self.leads.get(&id)
-            && let Some(Lead::Open(head)) = self.leads.remove(&id)
-        {
-            self.leads.insert(id, Lead::Whole(head.finish(gap), 0));
+        let Some(extra) = self.entry(id).and_then(|entry| entry.extra.as_mut()) else { return };
+        match std::mem::replace(&mut extra.lead, Lead::Sent) {
+            Lead::Open(head) => extra.lead = Lead::Whole(head.finish(gap), 0),
+            lead => extra.lead = lead,
         }
     }
 
     /// Sends a head by itself, if nothing has gone out behind which it could have stood.
     pub(super) fn send_head(&mut self, id: SubscriberId) -> Result<(), Gone> {
-        match self.leads.get(&id) {
-            Some(Lead::Whole(_, 0)) => self.write(id, &[]).map(drop),
+        match self.entry(id).and_then(|entry| entry.extra.as_ref()) {
+            Some(extra) if matches!(extra.lead, Lead::Whole(_, 0)) => self.write(id, &[]).map(drop),
             _ => Ok(()),
         }
     }
 
     /// Writes what the hub offers, behind the head. Answers how much of it was taken.
     pub(super) fn write(&mut self, id: SubscriberId, slices: &[Bytes]) -> Result<usize, Gone> {
-        let Some((_, socket)) = self.table[slot(id)].as_mut() else { return Err(Gone::Peer) };
-        // Most have been told everything but this.
-        if self.leads.is_empty() {
-            return socket.write(&[], slices);
-        }
-        let Some(Lead::Whole(head, sent)) = self.leads.get_mut(&id) else { return socket.write(&[], slices) };
-        let lead = head.len() - *sent;
-        let written = socket.write(&head[*sent..], slices)?;
-        if written < lead {
-            *sent += written;
-            return Ok(0);
-        }
-        self.leads.remove(&id);
-        Ok(written - lead)
+        self.entry(id).map_or(Err(Gone::Peer), |entry| entry.write(slices))
     }
 
     /// The socket takes bytes again. Answers whether what the hub has is next.
     pub(super) fn handle_writable(&mut self, id: SubscriberId) -> Result<bool, Gone> {
-        if let Some(finishing) = self.finishing.get_mut(&id) {
-            if finishing.go_on() {
-                self.finishing.remove(&id);
-                self.give_back();
-            }
-            return Ok(false);
+        if let Some(entry) = self.entry(id) {
+            return match entry.extra.as_ref().map(|extra| &extra.lead) {
+                None | Some(Lead::Sent) => Ok(true),
+                Some(Lead::Open(_) | Lead::Whole(_, 0)) => Ok(false),
+                Some(Lead::Whole(..)) => entry.write(&[]).map(|_| entry.is_past_head()),
+            };
         }
-        if !self.contains(id) {
-            return Ok(false);
+        if self.finishing.get_mut(&id).is_some_and(Finishing::go_on) {
+            self.finishing.remove(&id);
+            self.give_back();
         }
-        match self.leads.get(&id) {
-            Some(Lead::Whole(_, sent)) if *sent > 0 => self.write(id, &[])?,
-            _ => 0,
-        };
-        Ok(!self.leads.contains_key(&id))
+        Ok(false)
     }
 
     /// Bytes came, or an end.
     pub(super) fn handle_readable(&mut self, id: SubscriberId) -> Result<(), Gone> {
-        let max = self.heard_bytes_max;
-        if let Some(finishing) = self.finishing.get_mut(&id) {
-            if finishing.socket.discard(max).is_err() {
-                self.finishing.remove(&id);
-                self.give_back();
-            }
-            return Ok(());
+        let Sockets { table, finishing, scratch, heard_bytes_max, .. } = self;
+        if let Some(Some(entry)) = table.get_mut(slot(id))
+            && entry.is(id)
+        {
+            return entry.socket.discard(scratch, *heard_bytes_max);
         }
-        match self.table.get_mut(slot(id)) {
-            Some(Some((generation, socket))) if *generation == id.generation() => socket.discard(max),
-            _ => Ok(()),
+        if finishing.get_mut(&id).is_some_and(|f| f.socket.discard(scratch, *heard_bytes_max).is_err()) {
+            finishing.remove(&id);
+            self.give_back();
         }
+        Ok(())
     }
 
     /// The hub has ended a stream: its last bytes follow, within the grace, or it is cut.
     pub(super) fn close(&mut self, id: SubscriberId, close: Close, now: Time) {
-        let lead = self.leads.remove(&id);
-        let Some(mut socket) = self.take(id) else { return };
+        let Some(Entry { mut socket, extra, .. }) = self.take(id) else { return };
         if close == Close::Reset {
             socket.reset();
             return self.give_back();
         }
-        let mut rest = match lead {
+        let mut rest = match extra.map(|extra| extra.lead) {
             Some(Lead::Whole(head, sent)) => head[sent..].to_vec(),
             Some(Lead::Open(head)) => head.finish(None),
-            None => Vec::new(),
+            Some(Lead::Sent) | None => Vec::new(),
         };
         rest.extend_from_slice(socket.last_chunk());
         // What came meanwhile is read first: a socket closed over unread bytes is a reset.
-        if socket.discard(self.heard_bytes_max).is_err() {
+        if socket.discard(&mut self.scratch, self.heard_bytes_max).is_err() {
             return self.give_back();
         }
         let mut finishing = Finishing { socket, rest, sent: 0, deadline: now + self.end_grace };
@@ -203,7 +212,6 @@ impl Sockets {
 
     /// A subscriber has gone.
     pub(super) fn remove(&mut self, id: SubscriberId, why: Gone) {
-        self.leads.remove(&id);
         if self.take(id).is_some() {
             match why {
                 Gone::Peer => self.closed.peer += 1,
@@ -230,17 +238,49 @@ impl Sockets {
         !self.finishing.is_empty()
     }
 
-    fn take(&mut self, id: SubscriberId) -> Option<Socket> {
-        if !self.contains(id) {
-            return None;
-        }
-        self.guards.remove(&id);
-        self.table[slot(id)].take().map(|(_, socket)| socket)
+    fn entry(&mut self, id: SubscriberId) -> Option<&mut Entry> {
+        self.table.get_mut(slot(id))?.as_mut().filter(|entry| entry.is(id))
+    }
+
+    fn take(&mut self, id: SubscriberId) -> Option<Entry> {
+        self.table.get_mut(slot(id))?.take_if(|entry| entry.is(id))
     }
 
     fn give_back(&self) {
         self.room.leave();
         self.connections.add_permits(1);
+    }
+}
+
+impl Entry {
+    fn is(&self, id: SubscriberId) -> bool {
+        self.generation == id.generation()
+    }
+
+    fn is_past_head(&self) -> bool {
+        self.extra.as_ref().is_none_or(|extra| matches!(extra.lead, Lead::Sent))
+    }
+
+    /// Writes the head's rest, and `slices` behind it. Answers how much of the latter was taken.
+    fn write(&mut self, slices: &[Bytes]) -> Result<usize, Gone> {
+        let Some(Extra { lead: Lead::Whole(head, sent), guard }) = self.extra.as_deref_mut() else {
+            return self.socket.write(&[], slices);
+        };
+        let rest = head.len() - *sent;
+        let written = self.socket.write(&head[*sent..], slices)?;
+        if written < rest {
+            *sent += written;
+            return Ok(0);
+        }
+        let guard = guard.take();
+        self.extra = guard.map(|guard| Box::new(Extra { lead: Lead::Sent, guard: Some(guard) }));
+        Ok(written - rest)
+    }
+}
+
+impl std::fmt::Debug for Extra {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Extra").field("lead", &self.lead).finish_non_exhaustive()
     }
 }
 
