@@ -1,15 +1,19 @@
 //! The threads under the machines: one writes, one keeps the log in order. The only module that starts any.
 //!
-//! The writer's thread takes everything that waits, commits it as one group, and hands the whole group to its sink; what arrives
-//! meanwhile is the next group. So the batch grows with the load, and nobody waits for a timer.
+//! Whoever has the turn takes everything that waits, commits it as one group, and hands the whole group to the sink; what arrives
+//! meanwhile is the next group. So the batch grows with the load, and nobody waits for a timer. One who submits alone takes the turn himself
+//! while the writer's thread sleeps: to wake it, and to be woken by it, takes a third as long as a sync.
+//!
+//! Locks are taken in this order: the turn, then the queue.
 
 use crate::entry::{Append, AppendError, Entry, Placed};
 use crate::plan::append_bytes;
 use crate::recovery::Opened;
+use crate::turn::Turn;
 use crate::upkeep::{Step, Upkeep};
-use crate::writer::{GROUP_BYTES, Writer};
+use crate::writer::GROUP_BYTES;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -26,15 +30,32 @@ pub struct Handle<T> {
     threads: Option<Threads>,
 }
 
+/// What became of an append that was submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// It will be committed.
+    Taken,
+    /// It will be committed once somebody calls [`Desk::settle`], soon: it is the first that waits, and nobody was woken for it.
+    Left,
+    /// The log is being closed, and the append is given up.
+    Refused,
+}
+
+/// Where one who left an append takes his turn.
+#[derive(Debug)]
+pub struct Desk<T>(Arc<Queue<T>>);
+
 #[derive(Debug)]
 struct Threads {
     writer: JoinHandle<io::Result<()>>,
     upkeep: JoinHandle<()>,
 }
 
-/// Between those who submit and the writer's thread.
+/// Between those who submit and those who write.
 #[derive(Debug)]
-struct Queue<T> {
+pub(crate) struct Queue<T> {
+    /// None once the log is closed.
+    turn: Mutex<Option<Turn<T>>>,
     waiting: Mutex<Waiting<T>>,
     /// Something waits, or the log is being closed.
     arrived: Condvar,
@@ -45,6 +66,8 @@ struct Queue<T> {
 #[derive(Debug)]
 struct Waiting<T> {
     items: Vec<(Ticket<T>, Append)>,
+    /// The writer's thread sleeps, and nobody has called it yet.
+    is_idle: bool,
     is_closing: bool,
     /// Upkeep is done: nothing more comes from it.
     is_kept: bool,
@@ -56,7 +79,7 @@ struct Waiting<T> {
 
 /// Who is answered.
 #[derive(Debug)]
-enum Ticket<T> {
+pub(crate) enum Ticket<T> {
     Submitted(T),
     Upkeep,
 }
@@ -72,26 +95,47 @@ pub fn spawn<T: Send + 'static>(
     sink: impl FnMut(Group<T>) + Send + 'static,
 ) -> io::Result<Handle<T>> {
     let Opened { writer, upkeep, .. } = opened;
-    let waiting = Waiting { items: Vec::new(), is_closing: false, is_kept: false, has_grown: true, dropped: None };
-    let queue = Arc::new(Queue { waiting: Mutex::new(waiting), arrived: Condvar::new(), upkeep: Condvar::new() });
+    let waiting = Waiting {
+        items: Vec::new(),
+        is_idle: false,
+        is_closing: false,
+        is_kept: false,
+        has_grown: true,
+        dropped: None,
+    };
+    let queue = Arc::new(Queue {
+        turn: Mutex::new(Some(Turn::new(writer, clock, Box::new(sink)))),
+        waiting: Mutex::new(waiting),
+        arrived: Condvar::new(),
+        upkeep: Condvar::new(),
+    });
     let (for_writer, for_upkeep) = (Arc::clone(&queue), Arc::clone(&queue));
-    let writer =
-        thread::Builder::new().name("log-writer".to_owned()).spawn(move || write(&for_writer, writer, clock, sink))?;
+    let writer = thread::Builder::new().name("log-writer".to_owned()).spawn(move || write(&for_writer))?;
     let upkeep = thread::Builder::new().name("log-upkeep".to_owned()).spawn(move || keep(&for_upkeep, upkeep, clock));
     let upkeep = upkeep.inspect_err(|_| {
         // Without upkeep there is no log: the writer goes as well.
         let mut waiting = queue.lock();
         (waiting.is_closing, waiting.is_kept) = (true, true);
-        queue.arrived.notify_one();
+        queue.call(&mut waiting);
     })?;
     Ok(Handle { queue, threads: Some(Threads { writer, upkeep }) })
 }
 
 impl<T> Handle<T> {
-    /// Puts an append into the queue. Never waits; the queue is bounded by those who submit. False: the log is being closed, and the
-    /// append is given up.
+    /// Puts an append into the queue, and wakes the writer's thread. Never waits; the queue is bounded by those who submit. False: the log
+    /// is being closed, and the append is given up.
     pub fn submit(&self, append: Append, ticket: T) -> bool {
-        self.queue.submit(append, Ticket::Submitted(ticket))
+        self.queue.submit(append, Ticket::Submitted(ticket), true) != Submitted::Refused
+    }
+
+    /// The same without waking anybody: where the answer is [`Submitted::Left`], [`Desk::settle`] is to be called.
+    pub fn leave(&self, append: Append, ticket: T) -> Submitted {
+        self.queue.submit(append, Ticket::Submitted(ticket), false)
+    }
+
+    /// Where that is done.
+    pub fn desk(&self) -> Desk<T> {
+        Desk(Arc::clone(&self.queue))
     }
 
     /// Commits what waits, seals the log, and ends the threads.
@@ -101,6 +145,37 @@ impl<T> Handle<T> {
     pub fn close(mut self) -> io::Result<()> {
         self.queue.close();
         self.threads.take().map_or(Ok(()), Threads::join)
+    }
+}
+
+impl<T> Desk<T> {
+    /// Sees to what was left: commits it on this thread, if it is alone, nobody else is at it, and the storage is quick; else has the
+    /// writer's thread do it. May take as long as a sync.
+    pub fn settle(&self) {
+        let mut waiting = self.0.lock();
+        // A writer that is awake looks at the queue before it sleeps.
+        if waiting.items.is_empty() || !waiting.is_idle {
+            return;
+        }
+        // Where there are more, there is something else to do while they are written.
+        if waiting.items.len() > 1 {
+            return self.0.call(&mut waiting);
+        }
+        drop(waiting);
+        match self.0.turn.try_lock() {
+            Ok(mut turn) => {
+                if let Some(turn) = turn.as_mut().filter(|turn| turn.is_quick()) {
+                    turn.run(&self.0);
+                }
+            }
+            // Whoever has the turn looks at the queue when he has given it back, as is done here.
+            Err(TryLockError::WouldBlock) => return,
+            Err(TryLockError::Poisoned(_)) => std::process::abort(),
+        }
+        let mut waiting = self.0.lock();
+        if !waiting.items.is_empty() {
+            self.0.call(&mut waiting);
+        }
     }
 }
 
@@ -120,53 +195,78 @@ impl Threads {
 }
 
 impl<T> Queue<T> {
-    fn submit(&self, append: Append, ticket: Ticket<T>) -> bool {
+    fn submit(&self, append: Append, ticket: Ticket<T>, calls: bool) -> Submitted {
         let mut waiting = self.lock();
-        let is_open = !waiting.is_closing || matches!(ticket, Ticket::Upkeep);
-        if is_open {
-            waiting.items.push((ticket, append));
-            // The writer sleeps only where nothing waits.
-            if waiting.items.len() == 1 {
-                self.arrived.notify_one();
-            }
+        if waiting.is_closing && !matches!(ticket, Ticket::Upkeep) {
+            return Submitted::Refused;
         }
-        is_open
+        waiting.items.push((ticket, append));
+        if calls {
+            self.call(&mut waiting);
+        }
+        // Those behind it are seen to with the first.
+        if waiting.is_idle && waiting.items.len() == 1 { Submitted::Left } else { Submitted::Taken }
+    }
+
+    /// Wakes the writer's thread, once.
+    fn call(&self, waiting: &mut Waiting<T>) {
+        if std::mem::take(&mut waiting.is_idle) {
+            self.arrived.notify_one();
+        }
     }
 
     fn close(&self) {
-        self.lock().is_closing = true;
-        self.arrived.notify_one();
+        let mut waiting = self.lock();
+        waiting.is_closing = true;
+        self.call(&mut waiting);
+        drop(waiting);
         self.upkeep.notify_one();
     }
 
-    /// Moves a group out of the queue; waits for one. None: the log is being closed, and nothing more comes.
-    fn take(&self, group: &mut Vec<(Ticket<T>, Append)>) -> bool {
+    /// For the writer's thread: sleeps until something waits. False: the log is being closed, and nothing more comes.
+    fn wait(&self) -> bool {
         let mut waiting = self.lock();
         while waiting.items.is_empty() {
             if waiting.is_closing && waiting.is_kept {
                 return false;
             }
-            waiting = self.arrived.wait(waiting).unwrap_or_else(|_| std::process::abort());
+            waiting.is_idle = true;
+            let idle = |waiting: &mut Waiting<T>| waiting.is_idle;
+            waiting = self.arrived.wait_while(waiting, idle).unwrap_or_else(|_| std::process::abort());
         }
+        true
+    }
+
+    /// Moves a group out of the queue, if anything waits.
+    pub(crate) fn take(&self, group: &mut Vec<(Ticket<T>, Append)>) {
+        let mut waiting = self.lock();
         let mut bytes = 0;
         let fits = waiting.items.iter().take_while(|(_, append)| {
             bytes += append_bytes(append);
             bytes <= GROUP_BYTES
         });
         // One append goes in any case, however large.
-        let count = fits.count().max(1);
+        let count = fits.count().max(1).min(waiting.items.len());
         if count == waiting.items.len() {
             std::mem::swap(group, &mut waiting.items);
         } else {
             group.extend(waiting.items.drain(..count));
         }
-        true
+    }
+
+    /// A segment was begun, or upkeep's own append is answered: it has something to look at.
+    pub(crate) fn grown(&self, dropped: Option<bool>) {
+        let mut waiting = self.lock();
+        waiting.has_grown = true;
+        waiting.dropped = dropped.or(waiting.dropped);
+        drop(waiting);
+        self.upkeep.notify_one();
     }
 
     /// Commits what upkeep drops, and waits until that is done. False: it was not taken.
     fn commit_drops(&self, entries: Vec<Entry>) -> bool {
         self.lock().dropped = None;
-        self.submit(Append { at: None, entries }, Ticket::Upkeep);
+        self.submit(Append { at: None, entries }, Ticket::Upkeep, true);
         let mut waiting = self.lock();
         loop {
             if let Some(dropped) = waiting.dropped.take() {
@@ -186,6 +286,10 @@ impl<T> Queue<T> {
         drop(rested.unwrap_or_else(|_| std::process::abort()));
     }
 
+    fn turn(&self) -> MutexGuard<'_, Option<Turn<T>>> {
+        self.turn.lock().unwrap_or_else(|_| std::process::abort())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         // A panic under the lock ends the process (invariant 12).
         self.waiting.lock().unwrap_or_else(|_| std::process::abort())
@@ -193,7 +297,7 @@ impl<T> Queue<T> {
 }
 
 /// On the stack of a thread that others wait for: where it panics, the process ends (invariant 12). Else they would wait for ever.
-struct Vital;
+pub(crate) struct Vital;
 
 impl Drop for Vital {
     fn drop(&mut self) {
@@ -204,44 +308,12 @@ impl Drop for Vital {
 }
 
 /// The writer's thread.
-fn write<T>(
-    queue: &Queue<T>,
-    mut writer: Writer,
-    clock: fn() -> u64,
-    mut sink: impl FnMut(Group<T>),
-) -> io::Result<()> {
+fn write<T>(queue: &Queue<T>) -> io::Result<()> {
     let _vital = Vital;
-    let (mut taken, mut appends, mut tickets) = (Vec::new(), Vec::new(), Vec::new());
-    while queue.take(&mut taken) {
-        for (ticket, append) in taken.drain(..) {
-            tickets.push(ticket);
-            appends.push(append);
-        }
-        let results = writer.commit(clock(), &appends);
-        assert_eq!(results.len(), tickets.len(), "every append is answered");
-        let mut group = Vec::with_capacity(results.len());
-        let mut dropped = None;
-        appends.clear();
-        for (ticket, result) in tickets.drain(..).zip(results) {
-            match ticket {
-                Ticket::Submitted(ticket) => group.push((ticket, result)),
-                Ticket::Upkeep => dropped = Some(result.is_ok()),
-            }
-        }
-        if !group.is_empty() {
-            sink(group);
-        }
-        // Between two segments there is nothing to keep but the time, which upkeep watches itself: waking it for each group would cost
-        // as much as the group.
-        if writer.has_begun() || dropped.is_some() {
-            let mut waiting = queue.lock();
-            waiting.has_grown = true;
-            waiting.dropped = dropped.or(waiting.dropped);
-            drop(waiting);
-            queue.upkeep.notify_one();
-        }
+    while queue.wait() {
+        queue.turn().as_mut().expect("this thread alone closes the log").run(queue);
     }
-    writer.close()
+    queue.turn().take().map_or(Ok(()), Turn::close)
 }
 
 /// The thread of upkeep.
@@ -263,6 +335,7 @@ fn keep<T>(queue: &Queue<T>, mut upkeep: Upkeep, clock: fn() -> u64) {
         };
         queue.rest(rests);
     }
-    queue.lock().is_kept = true;
-    queue.arrived.notify_one();
+    let mut waiting = queue.lock();
+    waiting.is_kept = true;
+    queue.call(&mut waiting);
 }

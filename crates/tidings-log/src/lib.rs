@@ -56,11 +56,12 @@ mod storage;
 mod survey;
 mod tail;
 mod topics;
+mod turn;
 mod upkeep;
 mod writer;
 
 pub use disk::DiskDir;
-pub use driver::{Group, Handle, spawn};
+pub use driver::{Desk, Group, Handle, Submitted, spawn};
 pub use entry::{Append, AppendError, At, Draft, Entry, Key, Placed};
 pub use header::FORMAT;
 pub use keys::KeySeen;

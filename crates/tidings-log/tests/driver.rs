@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{fs, iter};
 use tidings_log::{
     Append, AppendError, Dir, DiskDir, Draft, Entry, From, Handle, Log, Opened, Options, Placed, Query, Retention,
-    TOLD_ALL, open, spawn,
+    Submitted, TOLD_ALL, open, spawn,
 };
 use tidings_testkit::storage::{Disk, Sector};
 
@@ -60,11 +60,15 @@ fn append(who: usize, n: u64) -> Append {
 fn submit(handle: &Handle<Ticket>, answers: &Receiver<Answer>, who: usize, each: u64) -> Vec<Answer> {
     thread::scope(|scope| {
         for who in 0..who {
-            scope.spawn(move || (0..each).for_each(|n| assert!(handle.submit(append(who, n), (who, n)))));
+            scope.spawn(move || submit_each(handle, who, each));
         }
         let answers = iter::repeat_with(|| answers.recv_timeout(PATIENCE).expect("every append is answered"));
         answers.take(who * each as usize).collect()
     })
+}
+
+fn submit_each(handle: &Handle<Ticket>, who: usize, each: u64) {
+    (0..each).for_each(|n| assert!(handle.submit(append(who, n), (who, n))));
 }
 
 /// Each one's appends were answered in order, and stand in the log in the order of the answers.
@@ -208,5 +212,51 @@ fn space_that_comes_back_is_used() {
         submit(&handle, &answers, 1, 1)
     });
     assert!(again.take(200).any(|answers| answers[0].1.is_ok()), "space came back");
+    handle.close().unwrap();
+}
+
+/// Leaves one append after the other, and takes its turn where it is told to, as a thread that serves publishers does.
+fn leave(handle: &Handle<Ticket>, who: usize, each: u64) {
+    for n in 0..each {
+        match handle.leave(append(who, n), (who, n)) {
+            Submitted::Taken => {}
+            Submitted::Left => handle.desk().settle(),
+            Submitted::Refused => panic!("the log is open"),
+        }
+    }
+}
+
+#[test]
+fn whoever_leaves_an_append_is_answered_by_his_own_hand_or_another() {
+    let (log, handle, answers) = spawned(Disk::new(7, Sector::B512).dir(), 16 * SEGMENT);
+    let (who, each) = (4, 500);
+    thread::scope(|scope| {
+        for who in 0..who {
+            let handle = &handle;
+            scope.spawn(move || if who == 0 { submit_each(handle, who, each) } else { leave(handle, who, each) });
+        }
+    });
+    let answers: Vec<Answer> = iter::repeat_with(|| answers.recv_timeout(PATIENCE).expect("every append is answered"))
+        .take(who * each as usize)
+        .collect();
+    check_order(&answers);
+    assert!(answers.iter().all(|(_, result)| result.is_ok()));
+    assert_eq!(log.head(), who as u64 * each);
+    handle.close().unwrap();
+}
+
+#[test]
+fn one_who_is_alone_writes_with_his_own_thread() {
+    let opened: Opened = open(Disk::new(8, Sector::B512).dir(), options(16 * SEGMENT)).unwrap();
+    let (send, threads) = channel();
+    let handle: Handle<Ticket> =
+        spawn(opened, clock, move |_| send.send(thread::current().id()).expect("the test waits")).unwrap();
+    let own = thread::current().id();
+    // The storage is not known to be quick at first, and the writer's thread may be awake by chance: but some day he is alone.
+    let alone = (0..10_000).any(|_| {
+        leave(&handle, 0, 1);
+        threads.recv_timeout(PATIENCE).expect("every append is answered") == own
+    });
+    assert!(alone);
     handle.close().unwrap();
 }

@@ -1,8 +1,8 @@
 //! The engine on the durable log of this machine.
 //!
 //! Appending: an append takes room in the queue, its events are encoded, and the log's writer thread takes all that wait as one group:
-//! one write, one sync. Then the [`Committer`](committer::Committer) hands the group to the sink and answers. What is not stored passes
-//! through the same queue, so that there is one order, and needs no disk.
+//! one write, one sync. A small append that is alone is written by the thread that has it. Then the [`Committer`](committer::Committer)
+//! hands the group to the sink and answers. What is not stored passes through the same queue, so that there is one order, and needs no disk.
 //!
 //! Reading: on a few threads that may wait for a disk ([`reads`]).
 
@@ -31,9 +31,11 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tidings_hub::{Epoch, History, Read, Seq, TopicName};
-use tidings_log::{Append, Dir, Entry, Handle, KeySeen, Opened, Options, Stats};
+use tidings_log::{Append, Desk, Dir, Entry, Handle, KeySeen, Opened, Options, Stats, Submitted};
 use tokio::sync::oneshot;
 
+/// An append that a thread may write by itself: what takes longer to write than to sync is the writer thread's.
+const SMALL_BYTES: usize = 16 << 10;
 /// A record's fields beside topics and body, for the bound on what waits; near enough.
 const EVENT_OVERHEAD_BYTES: usize = 128;
 
@@ -176,10 +178,18 @@ impl EmbeddedEngine {
 
     async fn append_queued(&self, drafts: Vec<Draft>) -> Answer {
         debug_assert!(!drafts.is_empty(), "an append has at least one event");
-        let held = self.room.take(drafts.iter().map(weight).sum()).await;
+        let bytes = drafts.iter().map(weight).sum();
+        let held = self.room.take(bytes).await;
         let entries = drafts.iter().filter(|draft| draft.durable).map(entry).collect();
         let (answer, answered) = oneshot::channel();
-        self.submit(entries, Ticket::Events { drafts, answer, held, since: Instant::now() })?;
+        let ticket = Ticket::Events { drafts, answer, held, since: Instant::now() };
+        if bytes > SMALL_BYTES {
+            self.submit(entries, ticket)?;
+        } else if let Some(settling) = self.leave(entries, ticket)? {
+            // This thread first does what else there is to do: others may publish with the same turn.
+            tokio::task::yield_now().await;
+            drop(settling);
+        }
         answered.await.map_err(|_| AppendError::Stopped)?
     }
 
@@ -202,8 +212,32 @@ impl EmbeddedEngine {
         }
     }
 
+    /// Leaves a small append to whoever is next at the log. That is the caller, if something is answered: he takes his turn when he drops it.
+    fn leave(&self, entries: Vec<Entry>, ticket: Ticket) -> Result<Option<Settling>, AppendError> {
+        match &*self.stage() {
+            Stage::Running(handle) => {
+                self.stats.submitted();
+                match handle.leave(Append { at: None, entries }, ticket) {
+                    Submitted::Taken => Ok(None),
+                    Submitted::Left => Ok(Some(Settling(handle.desk()))),
+                    Submitted::Refused => unreachable!("a log that runs is not being closed: that takes the handle"),
+                }
+            }
+            Stage::Opened(_) | Stage::Closed => Err(AppendError::Stopped),
+        }
+    }
+
     fn stage(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().expect("nobody panics while holding the stage")
+    }
+}
+
+/// What was left at the log is seen to when this is dropped, also when its publisher goes away meanwhile.
+struct Settling(Desk<Ticket>);
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.0.settle();
     }
 }
 
