@@ -2,6 +2,7 @@
 
 mod allocator;
 mod batch;
+mod bench;
 mod exit;
 mod explain;
 mod follow;
@@ -40,6 +41,8 @@ enum Verb {
     Publish(publish::Args),
     /// Print events as they come, from Tidings or any other event stream
     Listen(listen::Args),
+    /// Put a load on a server of event streams, and say what it did
+    Bench(bench::Args),
     /// Say what an error code means, and what to do
     Explain(explain::Args),
     /// Look into a data directory, check it, write it out, copy it
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Serve(args) => serve::run(args),
         Verb::Publish(args) => publish::run(&args),
         Verb::Listen(args) => listen::run(args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Log(args) => log::run(&args),
     })
