@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::time::Duration;
 use tidings_hub::Framing;
@@ -13,6 +14,9 @@ pub(super) struct Socket {
     /// Bytes that came after the request.
     heard: u32,
     framing: Framing,
+    /// Whether the poller says when it takes bytes again. Most sockets never refuse any, and a poller that watched them for it from the
+    /// start would begin with telling so of each.
+    awaits_room: bool,
 }
 
 /// Why nothing is sent on a connection any more.
@@ -27,12 +31,23 @@ pub(super) enum Gone {
 impl Socket {
     /// Over a connected socket that does not block. `heard` bytes came after the request already.
     pub(super) fn new(stream: TcpStream, heard: usize, framing: Framing) -> Self {
-        Socket { stream, heard: u32::try_from(heard).unwrap_or(u32::MAX), framing }
+        let heard = u32::try_from(heard).unwrap_or(u32::MAX);
+        Socket { stream, heard, framing, awaits_room: false }
     }
 
-    /// For the poller.
-    pub(super) fn source(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    /// Has the poller watch it for bytes that come, and for its end.
+    pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.stream, token, Interest::READABLE)
+    }
+
+    /// It refused bytes: has the poller say when it takes some again. If it does by now, the poller says so at once.
+    pub(super) fn await_room(&mut self, registry: &Registry, token: Token) -> Result<(), Gone> {
+        if self.awaits_room {
+            return Ok(());
+        }
+        self.awaits_room = true;
+        let watched = registry.reregister(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE);
+        watched.map_err(|_| Gone::Peer)
     }
 
     /// Writes `lead` and then `slices`, as many bytes as the socket takes at once.

@@ -5,7 +5,7 @@ use super::room::Room;
 use super::socket::{Gone, Socket};
 use super::subscribing::Guard;
 use bytes::Bytes;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl Sockets {
         head: Head,
         guard: Option<Guard>,
     ) -> io::Result<()> {
-        let watched = self.registry.register(socket.source(), token(id), Interest::READABLE | Interest::WRITABLE);
+        let watched = socket.watch(&self.registry, token(id));
         let slot = slot(id);
         if self.table.len() <= slot {
             self.table.resize_with(slot + 1, || None);
@@ -151,7 +151,15 @@ impl Sockets {
 
     /// Writes what the hub offers, behind the head. Answers how much of it was taken.
     pub(super) fn write(&mut self, id: SubscriberId, slices: &[Bytes]) -> Result<usize, Gone> {
-        self.entry(id).map_or(Err(Gone::Peer), |entry| entry.write(slices))
+        let offered: usize = slices.iter().map(Bytes::len).sum();
+        let Sockets { table, registry, .. } = self;
+        let entry = table.get_mut(slot(id)).and_then(Option::as_mut).filter(|entry| entry.is(id));
+        let entry = entry.ok_or(Gone::Peer)?;
+        let taken = entry.write(slices)?;
+        if taken < offered || !entry.is_past_head() {
+            entry.socket.await_room(registry, token(id))?;
+        }
+        Ok(taken)
     }
 
     /// The socket takes bytes again. Answers whether what the hub has is next.
@@ -159,7 +167,8 @@ impl Sockets {
         if let Some(entry) = self.entry(id) {
             return match entry.extra.as_ref().map(|extra| &extra.lead) {
                 None | Some(Lead::Sent) => Ok(true),
-                Some(Lead::Open(_) | Lead::Whole(_, 0)) => Ok(false),
+                Some(Lead::Open(_)) => Ok(false),
+                // Only one that refused bytes is watched for this.
                 Some(Lead::Whole(..)) => entry.write(&[]).map(|_| entry.is_past_head()),
             };
         }
@@ -203,7 +212,7 @@ impl Sockets {
             return self.give_back();
         }
         let mut finishing = Finishing { socket, rest, sent: 0, deadline: now + self.end_grace };
-        if finishing.go_on() {
+        if finishing.go_on() || finishing.socket.await_room(&self.registry, token(id)).is_err() {
             self.give_back();
         } else {
             self.finishing.insert(id, finishing);
