@@ -65,7 +65,12 @@ pub(crate) async fn run(
             () = stopping.stopped() => break,
         };
         match accepted {
-            Ok((stream, _)) => fronts.serve(stream, permit, &mut connections),
+            Ok((stream, _)) => {
+                // Elsewhere than on Linux it is not inherited. Best effort.
+                #[cfg(not(target_os = "linux"))]
+                let _ = stream.set_nodelay(true);
+                fronts.serve(stream, permit, &mut connections);
+            }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept, waiting");
@@ -85,4 +90,24 @@ fn is_of_the_peer(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+    use std::net::Ipv4Addr;
+
+    #[tokio::test]
+    async fn connections_inherit_what_their_listener_has() {
+        let limits = Limits::DEFAULT;
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        tune(&listener, &limits);
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_notsent_lowat().unwrap() as usize, limits.unsent_bytes_max);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limits.dead_timeout));
+    }
 }
