@@ -105,14 +105,14 @@ function assertEnded(stream) {
   return told.retry;
 }
 
-/** A subscriber that reads nothing, until the server has bytes for it that its socket does not take. */
+/** A subscriber that reads nothing, until its socket takes nothing more. */
 async function stall() {
   const socket = net.connect(server.port, '127.0.0.1');
   socket.write(`GET /topics/drain/large HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   await until('the reader to listen', async () => (await server.metric('tidings_subscribers')) === 1);
   const publisher = new Publisher(server.url, 'drain/large');
   for (let i = 0; i < STALL_EVENTS; i += 1) await publisher.publish(`${i}`.padEnd(EVENT_BYTES, '.'));
-  await until('the reader to stall', async () => (await server.metric('tidings_transport_bytes')) > 0);
+  await until('the reader to stall', async () => (await server.metric('tidings_subscribers_blocked')) === 1);
   return {
     socket,
     /** Reads what came before the cut; answers with the last bytes, and with the error's code if it was a reset. */

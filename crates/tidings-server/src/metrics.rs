@@ -158,6 +158,8 @@ impl Collector for DeliveryCollector {
         let closed = [("peer", closed(|c| c.peer)), ("talk", closed(|c| c.talk)), ("grace", closed(|c| c.grace))];
         counters(&mut encoder, "streams_closed", "Streams' sockets closed before their end, by why", "by", &closed)?;
         gauge(&mut encoder, "subscribers", "Subscriptions whose clients are there", self.delivery.subscribers())?;
+        let blocked = held(|h| h.blocked);
+        gauge(&mut encoder, "subscribers_blocked", "Subscribers whose sockets take nothing for now", blocked)?;
         gauge(&mut encoder, "subscriber_groups", "Groups of equal subscriptions", held(|h| h.groups))?;
         gauge(&mut encoder, "topics", "Topics with events in the tail, or named by a subscriber", held(|h| h.topics))?;
         gauge(&mut encoder, "held_bytes", "Half-sent frames held beyond the tail", held(|h| h.held_bytes))?;

@@ -49,4 +49,6 @@ pub struct Holdings {
     pub fetches: usize,
     /// Subscriptions ready to be served.
     pub ready: usize,
+    /// Subscriptions that something waits for, and whose transports take nothing for now.
+    pub blocked: usize,
 }

@@ -51,7 +51,8 @@ impl Shard {
     pub fn handle_writable(&mut self, id: SubscriberId) {
         assert!(self.offer.is_none(), "an offer is answered before anything else is told");
         if let Some(index) = self.find(id) {
-            self.subscriptions[index as usize].blocked = false;
+            let was_blocked = std::mem::take(&mut self.subscriptions[index as usize].blocked);
+            self.blocked -= usize::from(was_blocked);
             self.make_ready(index);
         }
     }

@@ -69,6 +69,8 @@ pub struct Shard {
     generation: u32,
     /// Who has something to be sent, and a transport that takes it.
     ready: Ring,
+    /// How many have transports that take nothing for now.
+    blocked: usize,
     /// What was offered last and is not yet answered.
     offer: Option<Offer>,
     /// The run built last: members of a group stand behind each other in the ring, mostly at one place.
@@ -107,6 +109,7 @@ impl Shard {
             subscriptions: Slab::with_capacity(config.subscriptions_max),
             generation: 0,
             ready: Ring::with_capacity(config.subscriptions_max),
+            blocked: 0,
             offer: None,
             run: None,
             parked: BTreeSet::new(),
@@ -147,6 +150,7 @@ impl Shard {
             replay_bytes: self.fetches.gauge.get(),
             fetches: self.fetches.outstanding(),
             ready: self.ready.len(),
+            blocked: self.blocked,
         }
     }
 

@@ -26,7 +26,9 @@ impl Shard {
             sub.last_write = self.now;
             sub.beat_at = self.now + self.config.heartbeat.mul_f64(phase(index));
         }
+        assert!(!sub.blocked, "who takes nothing is offered nothing");
         sub.blocked = taken < total;
+        self.blocked += usize::from(taken < total);
         let of_run = self.settle_lead(index, taken);
         if let Some(run) = &offer.run {
             self.settle_run(index, run, of_run);

@@ -137,6 +137,7 @@ impl Shard {
 
     fn remove(&mut self, index: u32) {
         let sub = self.subscriptions.remove(index as usize);
+        self.blocked -= usize::from(sub.blocked);
         // Its place in the ready ring stays and is passed over: taking it out would cost a look at the whole ring.
         if let State::Parked { target } = sub.state {
             self.parked.remove(&(target, index));
