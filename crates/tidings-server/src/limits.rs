@@ -104,8 +104,8 @@ limits! {
     held_bytes_max: Bytes = 32 * MIB;
     /// Bytes one subscription is offered in a turn: what a socket takes at once, and no more than others wait for.
     turn_bytes_max: Bytes = 256 * KIB;
-    /// Slices one subscription is offered in a turn: writev takes 1,024.
-    turn_slices_max: Count = 1_024;
+    /// Slices one subscription is offered in a turn: writev takes 1,024, and a stream's head may stand before them.
+    turn_slices_max: Count = 1_000;
     /// Positions a subscription with filters or patterns looks at in a turn: about 100 µs.
     turn_scan_max: Count = 4_096;
     /// Pages of history alive in a shard, encoded: a page each for 64 places that returning clients are at.
@@ -234,7 +234,7 @@ impl Default for Limits {
 const _: () = {
     const L: Limits = Limits::DEFAULT;
     assert!(L.turn_bytes_max <= L.tail_bytes_max / 2, "a turn must not outrun the tail it reads");
-    assert!(L.turn_slices_max <= 1024, "writev takes no more");
+    assert!(L.turn_slices_max < 1024, "writev takes no more, and the head is one");
     assert!(L.event_bytes_max * 2 <= L.batch_bytes_max, "the largest event in base64 fits a batch");
     assert!(L.batch_bytes_max <= L.tail_bytes_max / 2, "a batch fits the tail beside another");
     assert!(L.batch_bytes_max <= L.bodies_bytes_max, "a batch can be read at all");

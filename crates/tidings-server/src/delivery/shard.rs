@@ -152,7 +152,7 @@ impl Driver {
             return Duration::ZERO;
         }
         let now = self.now();
-        let is_waiting = self.sockets.cut_late(now) | !self.waits.is_empty();
+        let is_waiting = self.sockets.is_finishing() || !self.waits.is_empty();
         let most = if is_waiting { LATE_MAX } else { TURN_MAX };
         match self.shard.poll_timeout() {
             Some(at) => at.since(now).min(most),
@@ -251,8 +251,10 @@ impl Driver {
                 mailbox.send(Word::History(fetch, answer));
             });
         }
+        let now = self.now();
+        self.sockets.cut_late(now);
         while let Some((id, close)) = self.shard.poll_close() {
-            self.sockets.close(id, close, self.now());
+            self.sockets.close(id, close, now);
             if let Some(of) = self.slots.remove(&id) {
                 of.slot.close(close);
             }
@@ -282,11 +284,13 @@ impl Driver {
     /// Heads behind which nothing could be sent go out by themselves.
     fn send_heads(&mut self) {
         for id in std::mem::take(&mut self.whole) {
-            // It goes out with what the stream opens with.
-            if self.shard.is_ready(id) {
+            if !self.sockets.has_head(id) {
                 continue;
             }
-            if let Err(why) = self.sockets.send_head(id) {
+            if self.shard.is_ready(id) {
+                // It goes out with what its next turn brings, if that brings anything.
+                self.whole.push(id);
+            } else if let Err(why) = self.sockets.write(id, &[]) {
                 self.remove(id, why);
             }
         }

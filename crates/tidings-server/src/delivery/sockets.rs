@@ -128,8 +128,7 @@ impl Sockets {
 
     /// Whether its head waits for what is missing.
     pub(super) fn is_waiting(&self, id: SubscriberId) -> bool {
-        let entry = self.table.get(slot(id)).and_then(Option::as_ref).filter(|entry| entry.is(id));
-        entry.and_then(|entry| entry.extra.as_ref()).is_some_and(|extra| matches!(extra.lead, Lead::Open(_)))
+        matches!(self.lead(id), Some(Lead::Open(_)))
     }
 
     /// It is known what is missing, or that is not waited for any longer: the head is whole.
@@ -141,20 +140,16 @@ impl Sockets {
         }
     }
 
-    /// Sends a head by itself, if nothing has gone out behind which it could have stood.
-    pub(super) fn send_head(&mut self, id: SubscriberId) -> Result<(), Gone> {
-        match self.entry(id).and_then(|entry| entry.extra.as_ref()) {
-            Some(extra) if matches!(extra.lead, Lead::Whole(_, 0)) => self.write(id, &[]).map(drop),
-            _ => Ok(()),
-        }
+    /// Whether nothing of its head has gone out.
+    pub(super) fn has_head(&self, id: SubscriberId) -> bool {
+        matches!(self.lead(id), Some(Lead::Whole(_, 0)))
     }
 
     /// Writes what the hub offers, behind the head. Answers how much of it was taken.
     pub(super) fn write(&mut self, id: SubscriberId, slices: &[Bytes]) -> Result<usize, Gone> {
         let offered: usize = slices.iter().map(Bytes::len).sum();
         let Sockets { table, registry, .. } = self;
-        let entry = table.get_mut(slot(id)).and_then(Option::as_mut).filter(|entry| entry.is(id));
-        let entry = entry.ok_or(Gone::Peer)?;
+        let entry = table.get_mut(slot(id)).and_then(Option::as_mut).filter(|entry| entry.is(id)).ok_or(Gone::Peer)?;
         let taken = entry.write(slices)?;
         if taken < offered || !entry.is_past_head() {
             entry.socket.await_room(registry, token(id))?;
@@ -235,8 +230,13 @@ impl Sockets {
         self.closed
     }
 
-    /// Cuts those whose grace is over. Answers whether any are left.
-    pub(super) fn cut_late(&mut self, now: Time) -> bool {
+    /// Whether a stream that has ended is not closed yet.
+    pub(super) fn is_finishing(&self) -> bool {
+        !self.finishing.is_empty()
+    }
+
+    /// Cuts those whose grace is over.
+    pub(super) fn cut_late(&mut self, now: Time) {
         let is_late = |_: &SubscriberId, finishing: &mut Finishing| finishing.deadline <= now;
         let late: Vec<_> = self.finishing.extract_if(is_late).collect();
         for (_, finishing) in late {
@@ -244,7 +244,11 @@ impl Sockets {
             self.closed.grace += 1;
             self.give_back();
         }
-        !self.finishing.is_empty()
+    }
+
+    fn lead(&self, id: SubscriberId) -> Option<&Lead> {
+        let entry = self.table.get(slot(id))?.as_ref().filter(|entry| entry.is(id))?;
+        entry.extra.as_ref().map(|extra| &extra.lead)
     }
 
     fn entry(&mut self, id: SubscriberId) -> Option<&mut Entry> {
@@ -307,9 +311,12 @@ impl Finishing {
     }
 }
 
+// A token has the bits of an id.
+const _: () = assert!(usize::BITS >= u64::BITS);
+
 /// How the poller names a subscription's socket. Ids are never used twice, so that a late word about one that has gone finds nobody.
-pub(super) fn token(id: SubscriberId) -> Token {
-    Token(usize::try_from(id.as_u64()).expect("a token has the bits of an id"))
+fn token(id: SubscriberId) -> Token {
+    Token(id.as_u64() as usize)
 }
 
 fn slot(id: SubscriberId) -> usize {
