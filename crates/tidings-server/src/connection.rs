@@ -2,7 +2,7 @@
 //! needs hyper no more: then the socket is given back.
 
 use crate::api::{Answer, Api, ApiBody};
-use crate::delivery::{Head, Subscribing};
+use crate::delivery::{Head, Subscribing, Taken};
 use crate::stop::Stopping;
 use http::header;
 use hyper::body::Incoming;
@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// Bytes that hyper holds and the socket has not taken, over all connections.
 #[derive(Clone, Debug, Default)]
@@ -66,15 +66,6 @@ struct Wanted {
     subscribing: Subscribing,
 }
 
-/// What hyper gave back: see [`Taken`], to which the permit is missing.
-#[derive(Debug)]
-pub(crate) struct GivenBack {
-    pub(crate) stream: TcpStream,
-    pub(crate) heard: usize,
-    pub(crate) head: Head,
-    pub(crate) subscribing: Subscribing,
-}
-
 impl ConnectionHandle {
     /// A stream begins on this connection, which may have carried another before.
     pub(crate) fn begin(&self) {
@@ -116,8 +107,9 @@ impl ConnectionHandle {
     }
 }
 
-/// Serves a connection until it ends, or until a stream begins that needs hyper no more: then its socket is given back.
-pub(crate) async fn serve(stream: TcpStream, service: Service) -> Option<GivenBack> {
+/// Serves a connection until it ends, or until a stream begins that needs hyper no more: then its socket is given back. `permit` is its place
+/// among the connections.
+pub(crate) async fn serve(stream: TcpStream, service: Service, permit: OwnedSemaphorePermit) -> Option<Taken> {
     let handle = ConnectionHandle::default();
     let io = Socket { stream, waiting: Waiting { handle: handle.clone(), gauge: service.pending.clone() } };
     let (api, of_stream) = (service.api.clone(), handle.clone());
@@ -147,8 +139,9 @@ pub(crate) async fn serve(stream: TcpStream, service: Service) -> Option<GivenBa
             served = served => {
                 let Wanted { head, subscribing } = served?;
                 let parts = connection.into_parts();
-                let Socket { stream, .. } = parts.io.into_inner();
-                return Some(GivenBack { stream, heard: parts.read_buf.len(), head, subscribing });
+                // A socket that the poller does not give up is gone.
+                let stream = parts.io.into_inner().stream.into_std().ok()?;
+                return Some(Taken { stream, heard: parts.read_buf.len(), head, subscribing, permit });
             }
             () = handle.0.wake.notified() => {
                 if handle.0.ending.load(Ordering::Relaxed) {

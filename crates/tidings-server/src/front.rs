@@ -4,8 +4,8 @@
 //! more than the work. Here a connection stays where it was put. A few share one thread, so that what one turn of it reads goes to the
 //! log, and what the log answers comes back, with one wake for all; many are spread by count.
 
-use crate::connection::{self, GivenBack, Service};
-use crate::delivery::{Delivery, Taken};
+use crate::connection::{self, Service};
+use crate::delivery::Delivery;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -82,18 +82,17 @@ impl Fronts {
         let front = &self.fronts[index];
         let (seat, service, delivery) = (Seat::take(&front.connections), self.service.clone(), self.delivery.clone());
         let serving = async move {
-            // It was accepted on the first thread. A socket that a poller does not take, or does not give up, is gone.
+            // It was accepted on the first thread. A socket that another's poller does not take is gone.
             let stream = if index == 0 {
                 stream
             } else {
                 let Ok(stream) = stream.into_std().and_then(TcpStream::from_std) else { return };
                 stream
             };
-            let given_back = connection::serve(stream, service).await;
+            let taken = connection::serve(stream, service, permit).await;
             drop(seat);
-            let Some(GivenBack { stream, heard, head, subscribing }) = given_back else { return };
-            if let Ok(stream) = stream.into_std() {
-                delivery.take(Taken { stream, heard, head, subscribing, permit });
+            if let Some(taken) = taken {
+                delivery.take(taken);
             }
         };
         connections.spawn_on(serving, front.handle());

@@ -3,6 +3,7 @@
 //! Names end in their unit and bound: `…_bytes_max` is a number of bytes that is never exceeded. Durations bear their unit in
 //! their type. What must hold between limits is asserted when the program is compiled.
 
+use crate::units::grouped;
 use std::fmt;
 use std::time::Duration;
 use tidings_hub::{Epoch, Seq, ShardConfig, TopicName};
@@ -273,7 +274,7 @@ impl fmt::Display for Value {
             Value::Bytes(bytes) if bytes >= MIB && bytes % MIB == 0 => write!(f, "{} MiB", bytes / MIB),
             Value::Bytes(bytes) if bytes >= KIB && bytes % KIB == 0 => write!(f, "{} KiB", bytes / KIB),
             Value::Bytes(bytes) => write!(f, "{bytes} bytes"),
-            Value::Count(count) => f.write_str(&grouped(count)),
+            Value::Count(count) => f.write_str(&grouped(&count.to_string())),
             Value::Time(time) | Value::Age(Some(time)) if time.subsec_millis() != 0 => {
                 write!(f, "{} ms", time.as_millis())
             }
@@ -281,19 +282,6 @@ impl fmt::Display for Value {
             Value::Age(None) => f.write_str("none"),
         }
     }
-}
-
-/// `1,000,000`.
-fn grouped(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

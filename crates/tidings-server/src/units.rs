@@ -44,6 +44,19 @@ fn text(value: u64, units: &[(&str, u64)]) -> Option<String> {
     Some(format!("{} {name}", value / size))
 }
 
+/// `1,234,567.8`: a number as it was printed, signed or not, its whole part in groups of three.
+pub fn grouped(number: &str) -> String {
+    let (whole, decimals) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let mut out = String::new();
+    for (place, char) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) && !out.ends_with('-') {
+            out.push(',');
+        }
+        out.push(char);
+    }
+    out + decimals
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +86,15 @@ mod tests {
         }
         for bad in ["", "30", "s", "-1s", "1.5h", "1w", "1M", "99999999999999999999h", "18446744073709551615h"] {
             assert_eq!(time(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn figures_are_grouped() {
+        for (number, expect) in
+            [("0", "0"), ("999", "999"), ("1000.5", "1,000.5"), ("-123456", "-123,456"), ("-1", "-1")]
+        {
+            assert_eq!(grouped(number), expect);
         }
     }
 }

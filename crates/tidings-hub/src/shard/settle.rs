@@ -18,13 +18,12 @@ impl Shard {
         assert!(taken <= total, "{taken} bytes were taken of {total}");
         self.counters.bytes += taken as u64;
         let sub = &mut self.subscriptions[index as usize];
-        if taken == 0 && self.now.since(sub.last_write) >= self.config.stall_timeout {
-            // The first refusal after a long silence: it stalls from now on.
-            sub.last_write = self.now;
-        }
         if taken > 0 {
             sub.last_write = self.now;
             sub.beat_at = self.now + self.config.heartbeat.mul_f64(phase(index));
+        } else if self.now.since(sub.last_write) >= self.config.stall_timeout {
+            // The first refusal after a long silence: it stalls from now on.
+            sub.last_write = self.now;
         }
         assert!(!sub.blocked, "who takes nothing is offered nothing");
         sub.blocked = taken < total;

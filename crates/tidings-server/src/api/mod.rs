@@ -107,17 +107,6 @@ impl Api {
         self.is_draining.store(true, Ordering::Relaxed);
     }
 
-    /// Answers a request, and begins a stream as a body that is polled.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<ApiBody>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        match self.answer(request).await {
-            Answer::Whole(response) => response,
-            Answer::Stream(response) => self.stream(response).await,
-        }
-    }
-
     /// Begins a stream as a body that is polled. Its head says what is missing.
     pub async fn stream(&self, response: Response<Subscribing>) -> Response<ApiBody> {
         let (mut parts, subscribing) = response.into_parts();

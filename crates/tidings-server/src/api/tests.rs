@@ -13,6 +13,19 @@ use std::time::Duration;
 use tidings_testkit::storage::Disk;
 use tokio::sync::Semaphore;
 
+impl Api {
+    /// Answers a request, and begins a stream as a body that is polled.
+    async fn handle<B>(&self, request: Request<B>) -> Response<ApiBody>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        match self.answer(request).await {
+            Answer::Whole(response) => response,
+            Answer::Stream(response) => self.stream(response).await,
+        }
+    }
+}
+
 fn api(limits: Limits) -> Api {
     api_on(&testing::disk(), limits)
 }

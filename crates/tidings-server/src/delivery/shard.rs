@@ -67,8 +67,6 @@ struct Driver {
     /// Whoever comes now is told to come back.
     is_draining: bool,
     pace: Pace,
-    /// A batch came in this turn.
-    has_batch: bool,
     engine: Arc<dyn Engine>,
     runtime: tokio::runtime::Handle,
     stats: Arc<ShardStats>,
@@ -104,7 +102,6 @@ pub(super) fn start(index: usize, parts: ShardParts) -> io::Result<Mailbox> {
             whole: Vec::new(),
             is_draining: false,
             pace: Pace::new(),
-            has_batch: false,
             engine,
             runtime,
             stats,
@@ -128,11 +125,11 @@ impl Driver {
             self.mailbox.take(&mut words, SLICE);
             self.shard.handle_timeout(self.now(), crate::clock::now());
             events.iter().for_each(|event| self.handle_event(event));
-            words.drain(..).for_each(|word| self.handle_word(word));
-            self.words = words;
-            if std::mem::take(&mut self.has_batch) {
+            if words.iter().any(|word| matches!(word, Word::Batch(_))) {
                 self.pace.take(self.origin.elapsed());
             }
+            words.drain(..).for_each(|word| self.handle_word(word));
+            self.words = words;
             self.work();
             self.stats.publish(&self.shard, self.sockets.closed(), self.origin.elapsed());
         }
@@ -183,7 +180,6 @@ impl Driver {
             Word::Batch(batch) => {
                 self.shard.handle_batch(&batch);
                 self.mailbox.give_back();
-                self.has_batch = true;
             }
             Word::LetGo(start) => self.shard.handle_let_go(start),
             Word::Take(taken) => self.take(*taken),

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
+use tidings_server::units::grouped;
 
 use super::chart::Chart;
 use super::latency::{Latencies, Percentiles};
@@ -194,19 +195,6 @@ fn rounded(value: f64, decimals: usize) -> f64 {
     (value * scale).round() / scale
 }
 
-/// `1,234,567.8`: a number as it was printed, its whole part in groups of three.
-fn grouped(number: &str) -> String {
-    let (whole, decimals) = number.split_at(number.find('.').unwrap_or(number.len()));
-    let mut out = String::new();
-    for (place, char) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place).is_multiple_of(3) && !out.ends_with('-') {
-            out.push(',');
-        }
-        out.push(char);
-    }
-    out + decimals
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,14 +226,5 @@ mod tests {
             "server_cpu_us": 7.13, "missing": 0, "doubled": 1_000, "interrupted": true, "faults": ["events doubled 1,000"],
         });
         assert_eq!(report.as_json(true), expect);
-    }
-
-    #[test]
-    fn figures_are_grouped() {
-        for (number, expect) in
-            [("0", "0"), ("999", "999"), ("1000.5", "1,000.5"), ("-123456", "-123,456"), ("-1", "-1")]
-        {
-            assert_eq!(grouped(number), expect);
-        }
     }
 }

@@ -1,18 +1,11 @@
 //! Numbers and times for people.
 
 use jiff::Timestamp;
+use tidings_server::units;
 
 /// `1,234,567`: figures of a log have many digits.
 pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    units::grouped(&number.to_string())
 }
 
 /// `1 event`, `2 events`.
