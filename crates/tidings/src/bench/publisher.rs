@@ -77,8 +77,9 @@ impl Publisher {
             if len == 0 {
                 return self.handle_eof();
             }
+            // Within an answer it reads until nothing is left: an end that came with these bytes is not announced again.
             let outcome = self.handle_bytes(&buffer[..len])?;
-            if outcome != Outcome::Waits || len < buffer.len() {
+            if outcome != Outcome::Waits {
                 return Ok(outcome);
             }
         }
