@@ -10,6 +10,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::OwnedSemaphorePermit;
@@ -33,10 +34,21 @@ struct Front {
 /// Connections that one thread has before a further one is used: about as many publishers keep it busy.
 const SHARED_MAX: usize = 32;
 
+/// Nearer than a connection's timers (`limits.rs`), and far enough to cost nothing.
+const NEAR: Duration = Duration::from_secs(2);
+
 /// Half as many as there are cores, and two where there are two: the shards and the log's writer work in bursts, and leave the rest.
 pub(crate) fn threads_that_fit() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     NonZeroUsize::new((cores / 2).max(cores.min(2))).expect("there is a core")
+}
+
+/// Each answer on a kept connection begins a timer, for the head of the next request. tokio calls its own poller for a timer that is
+/// nearer than what it waits for; where it waits for none that is every timer: a call to the system, and a turn for nothing.
+async fn keep_a_timer_near() {
+    loop {
+        tokio::time::sleep(NEAR).await;
+    }
 }
 
 /// One connection among those of a thread, however it ends.
@@ -66,6 +78,7 @@ impl Fronts {
             let mut builder = Builder::new_multi_thread();
             let runtime =
                 builder.worker_threads(1).thread_name(format!("tidings-front-{index}")).enable_all().build()?;
+            runtime.spawn(keep_a_timer_near());
             Ok(Front { runtime: Some(runtime), connections: Arc::default() })
         };
         Ok(Fronts { fronts: (0..count.get()).map(start).collect::<io::Result<_>>()?, service, delivery })

@@ -1,6 +1,7 @@
 //! What happens to a group of appends once the log has it: their events get numbers and time, go to the sink, and then every one is
 //! answered. Runs on the log's writer thread, which waits while a shard is far behind: so do the publishers behind it.
 
+use super::answers::{Answers, Reply};
 use super::history::unix_millis;
 use super::reads::Reads;
 use super::room::Held;
@@ -10,10 +11,6 @@ use std::sync::Arc;
 use std::time::Instant;
 use tidings_hub::{Event, Seq, TopicName};
 use tidings_log::{Log, Placed};
-use tokio::sync::oneshot;
-
-/// What an append is answered with: its events' numbers, none for those that are not stored.
-pub(super) type Answer = Result<Vec<Option<Seq>>, AppendError>;
 
 /// What waits while the log writes.
 #[derive(Debug)]
@@ -21,14 +18,14 @@ pub(super) enum Ticket {
     /// Events, at least one.
     Events {
         drafts: Vec<Draft>,
-        answer: oneshot::Sender<Answer>,
+        reply: Reply,
         /// Its share of the room, until it is answered.
         held: Held,
         /// When it was submitted.
         since: Instant,
     },
     /// The deletion of a topic's history.
-    Deletion { topic: TopicName, answer: oneshot::Sender<Result<(), AppendError>> },
+    Deletion { topic: TopicName, reply: Reply },
 }
 
 /// Makes groups visible and answers them.
@@ -49,34 +46,34 @@ impl Committer {
         self.reads.committed();
         let (mut appends, mut first) = (0, None);
         let mut events: Vec<Arc<Event>> = Vec::new();
-        let mut answers: Vec<Answered> = Vec::new();
+        let mut answers = Answers::default();
         for (ticket, placed) in group {
             appends += 1;
             let placed = placed.map_err(|error| self.refuse(error));
             match ticket {
-                Ticket::Events { drafts, answer, held, since } => {
+                Ticket::Events { drafts, reply, held, since } => {
                     first.get_or_insert(since);
-                    let answered = match self.place(&drafts, placed) {
+                    // It takes no room in the queue any more: who is answered may come with the next.
+                    drop(held);
+                    let answer = match self.place(&drafts, placed) {
                         Ok(at) => Ok(number(drafts, at, &mut events)),
                         Err(error) => Err(error),
                     };
-                    answers.push(Answered::Events(answer, answered, held));
+                    answers.push(reply, answer);
                 }
-                Ticket::Deletion { topic, answer } => {
+                Ticket::Deletion { topic, reply } => {
                     if placed.is_ok() {
                         self.show(&mut events);
                         self.sink.commit(Commit::Deleted(topic));
                     }
-                    answers.push(Answered::Deletion(answer, placed.map(|_| ())));
+                    answers.push(reply, placed.map(|_| Vec::new()));
                 }
             }
         }
         self.show(&mut events);
         // First: who is answered finds nothing that waits for it.
         self.stats.answered(appends, first);
-        for answered in answers {
-            answered.send();
-        }
+        answers.send();
         self.sink.wake();
     }
 
@@ -122,27 +119,6 @@ impl Committer {
             && self.stats.fails_first()
         {
             tracing::error!(%reason, "the log has failed: nothing is published any more, readers are served; look at the disk, then restart");
-        }
-    }
-}
-
-/// An answer that waits until everybody has what it answers for.
-enum Answered {
-    Events(oneshot::Sender<Answer>, Answer, Held),
-    Deletion(oneshot::Sender<Result<(), AppendError>>, Result<(), AppendError>),
-}
-
-impl Answered {
-    /// Nobody waits any more where the client has gone.
-    fn send(self) {
-        match self {
-            Answered::Events(answer, answered, held) => {
-                drop(held);
-                let _ = answer.send(answered);
-            }
-            Answered::Deletion(answer, answered) => {
-                let _ = answer.send(answered);
-            }
         }
     }
 }

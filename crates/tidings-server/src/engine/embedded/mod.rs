@@ -6,6 +6,7 @@
 //!
 //! Reading: on a few threads that may wait for a disk ([`reads`]).
 
+mod answers;
 pub(crate) mod body;
 mod committer;
 mod found;
@@ -21,7 +22,8 @@ pub use tidings_log::OpenError;
 use super::{AppendError, Draft, Engine, EngineFuture, Health, Key, ReadError, Sink};
 use crate::limits::Limits;
 use crate::retention::Retention;
-use committer::{Answer, Committer, Ticket};
+use answers::Answer;
+use committer::{Committer, Ticket};
 use open_log::OpenLog;
 use prometheus_client::metrics::histogram::Histogram;
 use reads::Reads;
@@ -32,7 +34,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tidings_hub::{Epoch, History, Read, Seq, TopicName};
 use tidings_log::{Append, Desk, Dir, Entry, Handle, KeySeen, Opened, Options, Stats, Submitted};
-use tokio::sync::oneshot;
 
 /// An append that a thread may write by itself: what takes longer to write than to sync is the writer thread's.
 const SMALL_BYTES: usize = 16 << 10;
@@ -181,8 +182,8 @@ impl EmbeddedEngine {
         let bytes = drafts.iter().map(weight).sum();
         let held = self.room.take(bytes).await;
         let entries = drafts.iter().filter(|draft| draft.durable).map(entry).collect();
-        let (answer, answered) = oneshot::channel();
-        let ticket = Ticket::Events { drafts, answer, held, since: Instant::now() };
+        let (reply, waiting) = answers::channel();
+        let ticket = Ticket::Events { drafts, reply, held, since: Instant::now() };
         if bytes > SMALL_BYTES {
             self.submit(entries, ticket)?;
         } else if let Some(settling) = self.leave(entries, ticket)? {
@@ -190,14 +191,14 @@ impl EmbeddedEngine {
             tokio::task::yield_now().await;
             drop(settling);
         }
-        answered.await.map_err(|_| AppendError::Stopped)?
+        waiting.answer().await
     }
 
     async fn delete_queued(&self, topic: TopicName) -> Result<(), AppendError> {
-        let (answer, answered) = oneshot::channel();
+        let (reply, waiting) = answers::channel();
         let entries = vec![Entry::Drop { topic: Some(topic.shared()), to: None }];
-        self.submit(entries, Ticket::Deletion { topic, answer })?;
-        answered.await.map_err(|_| AppendError::Stopped)?
+        self.submit(entries, Ticket::Deletion { topic, reply })?;
+        waiting.answer().await.map(drop)
     }
 
     fn submit(&self, entries: Vec<Entry>, ticket: Ticket) -> Result<(), AppendError> {
