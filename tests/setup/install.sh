@@ -5,6 +5,8 @@
 # Exactly these, so that a test that passed passes again.
 CARGO_DENY_VERSION=0.20.2
 CARGO_FUZZ_VERSION=0.13.2
+# The version of the library in benches/counts/Cargo.toml: it works with no other.
+GUNGRAUN_VERSION=0.20.0
 
 # What every step needs: a C++ compiler and make, which build jemalloc and libFuzzer, and Rust's own tools.
 install_base() {
@@ -23,9 +25,15 @@ install_base() {
 install_for() {
   case "$1" in
     deny) cargo_tool cargo-deny "$CARGO_DENY_VERSION" ;;
+    counts) install_counts ;;
     fuzz) cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION" ;;
     e2e) install_e2e ;;
   esac
+}
+
+install_counts() {
+  packages_for command:valgrind valgrind
+  cargo_tool gungraun-runner "$GUNGRAUN_VERSION"
 }
 
 install_e2e() {

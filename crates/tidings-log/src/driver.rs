@@ -9,12 +9,12 @@
 use crate::entry::{Append, AppendError, Entry, Placed};
 use crate::plan::append_bytes;
 use crate::recovery::Opened;
+use crate::sync::{Condvar, Mutex, MutexGuard, TryLockError, thread};
 use crate::turn::Turn;
 use crate::upkeep::{Step, Upkeep};
 use crate::writer::GROUP_BYTES;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often upkeep looks whether an age has passed, or space has come back, when nothing wakes it.
@@ -47,8 +47,8 @@ pub struct Desk<T>(Arc<Queue<T>>);
 
 #[derive(Debug)]
 struct Threads {
-    writer: JoinHandle<io::Result<()>>,
-    upkeep: JoinHandle<()>,
+    writer: thread::JoinHandle<io::Result<()>>,
+    upkeep: thread::JoinHandle<()>,
 }
 
 /// Between those who submit and those who write.

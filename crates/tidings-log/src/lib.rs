@@ -54,6 +54,7 @@ mod state;
 mod stats;
 mod storage;
 mod survey;
+mod sync;
 mod tail;
 mod topics;
 mod turn;

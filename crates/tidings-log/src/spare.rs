@@ -8,8 +8,9 @@ use crate::planted::{self, Bug};
 use crate::segment::Segment;
 use crate::shared::Shared;
 use crate::storage::{Dir, File};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// Bytes that are filled between two syncs: a batch that is synced meanwhile waits for so many at the most.
 const CHUNK: usize = 1 << 20;

@@ -6,9 +6,10 @@
 
 use crate::driver::{Group, Queue, Ticket, Vital};
 use crate::entry::Append;
+use crate::sync::Instant;
 use crate::writer::Writer;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A group that usually takes no longer is committed by whoever submits: two dozen publishes take a thread that serves them as long, and
 /// two threads that wake each other take a tenth of it. A slower storage is waited for by the writer's thread alone.

@@ -13,6 +13,7 @@ mod socket;
 mod sockets;
 mod stats;
 mod subscribing;
+mod sync;
 mod taken;
 mod waits;
 

@@ -1,6 +1,6 @@
 //! Places for batches in a mailbox: whoever fills it waits for one, on a thread that may wait.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
+use super::sync::{Condvar, Mutex, MutexGuard};
 
 /// A number of places, taken by one thread and given back by another.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Places {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
     use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Room for subscribers: how many there are, and how many there may be.
 
+use super::sync::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// All places. A clone is the same room.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Drop for Place {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
 
