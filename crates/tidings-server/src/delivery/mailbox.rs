@@ -135,7 +135,8 @@ impl Mailbox {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(not(shuttle))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use mio::{Events, Poll, Token};
