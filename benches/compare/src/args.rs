@@ -45,6 +45,8 @@ pub(crate) enum Group {
     Topics,
     /// 18,000 idle subscribers
     Hold,
+    /// 18,000 idle subscribers over HTTP/2, 100 on each connection
+    HoldH2,
     /// 5,000 subscribers at 10 events a second; 500 at full speed with 1 and 8 publishers
     Fanout,
     /// 500 subscribers return, 9,000 events behind
@@ -93,7 +95,7 @@ mod tests {
     #[test]
     fn groups_become_scenarios_once_each() {
         assert_eq!(names(&["publish", "publish"]), ["publish-1", "publish-16", "publish-128"]);
-        assert_eq!(names(&["replay", "topics"]), ["topics", "replay"]);
+        assert_eq!(names(&["replay", "hold-h2", "topics"]), ["topics", "hold-h2", "replay"]);
     }
 
     #[test]

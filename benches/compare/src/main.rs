@@ -8,6 +8,7 @@ mod bench;
 mod contestant;
 mod figure;
 mod http;
+mod http2;
 mod launch;
 mod load;
 mod machine;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::bench::Bench;
 use crate::contestant::Contestant;
 use crate::figure::{ANSWER_P50, Figure};
+use crate::http2;
 use crate::rig;
 use crate::scenario::{BUDGET, Case, SYNC, Scenario, Work};
 use crate::server::Server;
@@ -95,6 +96,9 @@ fn run_case(bench: &Bench, case: &Case) -> Result<Value> {
                 Some(flaw) => bail!("{flaw}"),
                 None => Ok(answer),
             }
+        }
+        Work::Streams { contestant, connections, streams } => {
+            http2::measure(&Server::start(bench, *contestant, 0)?, *connections, *streams)
         }
         Work::Sync { secs } => crate::sync::measure(bench.fresh_dir()?.path(), Duration::from_secs_f64(*secs)),
     }

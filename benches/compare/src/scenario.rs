@@ -39,6 +39,8 @@ pub(crate) enum Work {
     Rig { contestant: Contestant, load: Load },
     /// Publishing over many topics, for so many seconds.
     Topics { contestant: Contestant, topics: usize, secs: f64 },
+    /// Idle streams over HTTP/2: so many connections with so many streams each.
+    Streams { contestant: Contestant, connections: usize, streams: usize },
     /// The file system's own sync, for so many seconds.
     Sync { secs: f64 },
 }
@@ -55,6 +57,7 @@ pub(crate) fn of(group: Group, secs: Option<f64>, has: &dyn Fn(Contestant) -> bo
         Group::Publish => publishing::publish(secs),
         Group::Topics => vec![publishing::topics(secs)],
         Group::Hold => vec![delivery::hold()],
+        Group::HoldH2 => vec![delivery::hold_h2()],
         Group::Fanout => delivery::fanout(secs),
         Group::Replay => vec![delivery::replay()],
         Group::Spread => vec![delivery::spread(secs)],
@@ -68,7 +71,7 @@ impl Scenario {
     pub(crate) fn command(&self) -> Option<String> {
         let mut loads = self.cases.iter().filter_map(|case| match &case.work {
             Work::Rig { load, .. } => Some(load),
-            Work::Topics { .. } | Work::Sync { .. } => None,
+            Work::Topics { .. } | Work::Streams { .. } | Work::Sync { .. } => None,
         });
         loads.next().map(Load::text)
     }
@@ -76,7 +79,9 @@ impl Scenario {
     /// Leaves out who takes no part, and all that is said of them.
     fn keep(&mut self, has: &dyn Fn(Contestant) -> bool) {
         self.cases.retain(|case| match &case.work {
-            Work::Rig { contestant, .. } | Work::Topics { contestant, .. } => has(*contestant),
+            Work::Rig { contestant, .. } | Work::Topics { contestant, .. } | Work::Streams { contestant, .. } => {
+                has(*contestant)
+            }
             Work::Sync { .. } => true,
         });
         let cases = &self.cases;
@@ -123,8 +128,8 @@ fn side_by_side(
 mod tests {
     use super::*;
 
-    const GROUPS: [Group; 6] =
-        [Group::Publish, Group::Topics, Group::Hold, Group::Fanout, Group::Replay, Group::Spread];
+    const GROUPS: [Group; 7] =
+        [Group::Publish, Group::Topics, Group::Hold, Group::HoldH2, Group::Fanout, Group::Replay, Group::Spread];
 
     fn all(has: &dyn Fn(Contestant) -> bool) -> Vec<Scenario> {
         GROUPS.into_iter().flat_map(|group| of(group, None, has)).collect()

@@ -4,7 +4,7 @@ use crate::accept;
 use crate::api::{Admin, Api, ApiParts, check_origins};
 use crate::auth;
 use crate::config::Config;
-use crate::connection::{PendingGauge, Service};
+use crate::connection::{Gauges, Service};
 use crate::data_dir;
 use crate::delivery::{self, Delivery};
 use crate::demo::{self, Demo};
@@ -213,7 +213,7 @@ struct Running {
     delivery: Delivery,
     metrics: Metrics,
     admin: Admin,
-    pending: PendingGauge,
+    gauges: Gauges,
     /// Room for connections, over all listeners.
     connections: Arc<Semaphore>,
     stopping: Stopping,
@@ -230,9 +230,9 @@ impl Running {
         let shards = config.shards.unwrap_or_else(delivery::shards_that_fit);
         let connections = Arc::new(Semaphore::new(limits.connections_max));
         let delivery = Delivery::start(&engine, limits, shards, &connections).map_err(StartError::Thread)?;
-        let pending = PendingGauge::default();
+        let gauges = Gauges::new(limits);
         let demo = config.demo.then(|| Demo::new(delivery.clone(), engine.clone(), auth::local()));
-        let metrics = Metrics::new(delivery.clone(), embedded.clone(), demo.clone(), pending.clone());
+        let metrics = Metrics::new(delivery.clone(), embedded.clone(), demo.clone(), gauges.clone());
         let api = Api::new(ApiParts {
             limits: limits.clone(),
             engine: engine.clone(),
@@ -244,7 +244,8 @@ impl Running {
         })
         .map_err(|bad| StartError::BadOrigin(bad.0))?;
         let admin = Admin::new(delivery.clone(), engine, metrics.clone());
-        Ok(Running { api: Arc::new(api), engine: embedded, delivery, metrics, admin, pending, connections, stopping })
+        let api = Arc::new(api);
+        Ok(Running { api, engine: embedded, delivery, metrics, admin, gauges, connections, stopping })
     }
 
     /// Starts to accept on every listener, and says so.
@@ -252,7 +253,7 @@ impl Running {
         &self,
         config: &Config,
         bound: Bound,
-        limits: &Limits,
+        limits: &Arc<Limits>,
         port: u16,
         on_ready: impl FnOnce(&Ready),
     ) -> Result<JoinSet<()>, StartError> {
@@ -267,10 +268,8 @@ impl Running {
         };
         let service = Service {
             api: self.api.clone(),
-            head_bytes_max: limits.head_bytes_max,
-            head_timeout: limits.head_timeout,
-            end_grace: limits.end_grace,
-            pending: self.pending.clone(),
+            limits: limits.clone(),
+            gauges: self.gauges.clone(),
             stopping: self.stopping.clone(),
         };
         let front_threads = config.front_threads.unwrap_or_else(front::threads_that_fit);

@@ -1,25 +1,33 @@
-//! One HTTP/1.1 connection: hyper on a socket that counts what waits in front of it, and that can be reset. It ends with a stream that
-//! needs hyper no more: then the socket is given back.
+//! One connection: hyper on a socket that counts what waits in front of it, and that can be reset. Over HTTP/1 it ends with a stream that
+//! needs hyper no more: then the socket is given back. One that begins as HTTP/2 goes on as that.
+
+mod ends;
+mod http2;
+mod socket;
+
+pub(crate) use ends::Ends;
 
 use crate::api::{Answer, Api, ApiBody};
 use crate::delivery::{Head, Subscribing, Taken};
+use crate::front::Seat;
+use crate::limits::Limits;
 use crate::stop::Stopping;
 use http::header;
+use http2::Requests;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket::Socket;
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
-use std::io::IoSlice;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Bytes that hyper holds and the socket has not taken, over all connections.
 #[derive(Clone, Debug, Default)]
@@ -31,28 +39,37 @@ impl PendingGauge {
     }
 }
 
+/// What connections count, all together.
+#[derive(Clone, Debug)]
+pub(crate) struct Gauges {
+    pub(crate) pending: PendingGauge,
+    pub(crate) requests: Requests,
+}
+
+impl Gauges {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Gauges { pending: PendingGauge::default(), requests: Requests::new(limits.http2_requests_max) }
+    }
+}
+
 /// What every connection is served with.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) api: Arc<Api>,
-    pub(crate) head_bytes_max: usize,
-    pub(crate) head_timeout: Duration,
-    pub(crate) end_grace: Duration,
-    pub(crate) pending: PendingGauge,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) gauges: Gauges,
     /// True once the server stops: connections finish what they do, and take no further request.
     pub(crate) stopping: Stopping,
 }
 
-/// The way to a connection for the stream that goes out on it.
+/// The way to an HTTP/1 connection for the stream that goes out on it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ConnectionHandle(Arc<Shared>);
+struct ConnectionHandle(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    reset: AtomicBool,
-    ending: AtomicBool,
-    ended: AtomicBool,
-    wake: Notify,
+    /// For a stream that hyper carries.
+    ends: Ends,
     /// Bytes that hyper has offered to the socket, and that it has not taken.
     waiting: AtomicUsize,
     /// The stream for which the socket is wanted back.
@@ -67,29 +84,6 @@ struct Wanted {
 }
 
 impl ConnectionHandle {
-    /// A stream begins on this connection, which may have carried another before.
-    pub(crate) fn begin(&self) {
-        self.0.ending.store(false, Ordering::Relaxed);
-        self.0.ended.store(false, Ordering::Relaxed);
-    }
-
-    /// Cuts the connection: by RST, so that nothing the client did not read is kept for it.
-    pub(crate) fn reset(&self) {
-        self.0.reset.store(true, Ordering::Relaxed);
-        self.0.wake.notify_one();
-    }
-
-    /// The stream has its last bytes ahead: if they do not go out within the grace, the connection is cut.
-    pub(crate) fn end_soon(&self) {
-        self.0.ending.store(true, Ordering::Relaxed);
-        self.0.wake.notify_one();
-    }
-
-    /// The stream has ended: hyper took all of it.
-    pub(crate) fn ended(&self) {
-        self.0.ended.store(true, Ordering::Relaxed);
-    }
-
     fn want(&self, wanted: Wanted) {
         *self.lock() = Some(wanted);
     }
@@ -108,10 +102,15 @@ impl ConnectionHandle {
 }
 
 /// Serves a connection until it ends, or until a stream begins that needs hyper no more: then its socket is given back. `permit` is its place
-/// among the connections.
-pub(crate) async fn serve(stream: TcpStream, service: Service, permit: OwnedSemaphorePermit) -> Option<Taken> {
+/// among the connections, `seat` its place on this thread.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    mut service: Service,
+    permit: OwnedSemaphorePermit,
+    seat: &mut Seat,
+) -> Option<Taken> {
     let handle = ConnectionHandle::default();
-    let io = Socket { stream, waiting: Waiting { handle: handle.clone(), gauge: service.pending.clone() } };
+    let io = Socket::new(stream, handle.clone(), service.gauges.pending.clone());
     let (api, of_stream) = (service.api.clone(), handle.clone());
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
         let (api, handle) = (api.clone(), of_stream.clone());
@@ -119,13 +118,13 @@ pub(crate) async fn serve(stream: TcpStream, service: Service, permit: OwnedSema
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(service.head_timeout)
-        .max_buf_size(service.head_bytes_max)
+        .header_read_timeout(service.limits.head_timeout)
+        .max_buf_size(service.limits.head_bytes_max)
         // One flat buffer: what it holds is what the socket refused, and can be counted.
         .writev(false)
         .serve_connection(TokioIo::new(io), answer);
-    let mut stopping = service.stopping;
     let mut told_to_stop = false;
+    let ends = &handle.0.ends;
     loop {
         let served = poll_fn(|cx| {
             if Pin::new(&mut connection).poll(cx).is_ready() {
@@ -137,35 +136,46 @@ pub(crate) async fn serve(stream: TcpStream, service: Service, permit: OwnedSema
         });
         tokio::select! {
             served = served => {
-                let Wanted { head, subscribing } = served?;
                 let parts = connection.into_parts();
-                // A socket that the poller does not give up is gone.
-                let stream = parts.io.into_inner().stream.into_std().ok()?;
-                return Some(Taken { stream, heard: parts.read_buf.len(), head, subscribing, permit });
+                let socket = parts.io.into_inner();
+                if let Some(Wanted { head, subscribing }) = served {
+                    // A socket that the poller does not give up is gone.
+                    let stream = socket.into_stream().into_std().ok()?;
+                    return Some(Taken { stream, heard: parts.read_buf.len(), head, subscribing, permit });
+                }
+                if socket.is_http2() {
+                    seat.fill();
+                    // hyper saw it too, and has answered nothing. In a box: this task need not be as large for the others.
+                    Box::pin(http2::serve(socket.into_stream(), parts.read_buf, service)).await;
+                }
+                return None;
             }
-            () = handle.0.wake.notified() => {
-                if handle.0.ending.load(Ordering::Relaxed) {
-                    let grace = tokio::time::timeout(service.end_grace, &mut connection).await;
+            () = ends.told() => {
+                if ends.is_ending() {
+                    let grace = tokio::time::timeout(service.limits.end_grace, &mut connection).await;
                     if grace.is_ok() {
                         return None;
                     }
-                    if !handle.0.ended.load(Ordering::Relaxed) {
-                        handle.reset();
+                    if !ends.has_ended() {
+                        ends.reset();
                     }
                 }
-                if handle.0.reset.load(Ordering::Relaxed) {
-                    let Socket { stream, .. } = connection.into_parts().io.into_inner();
-                    // Linger 0 makes the close a reset. If the option cannot be set the socket is gone already.
-                    let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                if ends.is_reset() {
+                    reset(&connection.into_parts().io.into_inner().into_stream());
                     return None;
                 }
             }
-            () = stopping.stopped(), if !told_to_stop => {
+            () = service.stopping.stopped(), if !told_to_stop => {
                 told_to_stop = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
         }
     }
+}
+
+/// Makes the close that follows a reset, by lingering for no time. If the option cannot be set the socket is gone already.
+fn reset(stream: &TcpStream) {
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Answers a request. A stream over plain HTTP/1 is not answered here: it asks for the socket, and waits until it is dropped with hyper.
@@ -178,7 +188,7 @@ async fn respond(api: &Api, handle: &ConnectionHandle, request: hyper::Request<I
         Answer::Stream(response) if needs_hyper => {
             let response = api.stream(response).await;
             if let ApiBody::Stream(body) = response.body() {
-                body.attach(handle);
+                body.attach(&handle.0.ends);
             }
             response
         }
@@ -193,60 +203,5 @@ async fn respond(api: &Api, handle: &ConnectionHandle, request: hyper::Request<I
     }
 }
 
-/// A socket that says how much it was offered and did not take.
-struct Socket {
-    stream: TcpStream,
-    waiting: Waiting,
-}
-
-/// Bytes that wait in front of a socket: told to its connection, and counted among all.
-struct Waiting {
-    handle: ConnectionHandle,
-    gauge: PendingGauge,
-}
-
-impl Waiting {
-    fn note(&self, waiting: usize) {
-        let before = self.handle.0.waiting.swap(waiting, Ordering::Relaxed);
-        self.gauge.0.fetch_add(waiting, Ordering::Relaxed);
-        self.gauge.0.fetch_sub(before, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.note(0);
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_write(cx, buf);
-        let taken = if let Poll::Ready(Ok(n)) = &result { *n } else { 0 };
-        this.waiting.note(buf.len() - taken);
-        result
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -53,18 +53,28 @@ async fn keep_a_timer_near() {
 
 /// One connection among those of a thread, however it ends.
 #[derive(Debug)]
-struct Seat(Arc<AtomicUsize>);
+pub(crate) struct Seat {
+    connections: Arc<AtomicUsize>,
+    /// As how many it counts.
+    weight: usize,
+}
 
 impl Seat {
-    fn take(connections: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn take(connections: &Arc<AtomicUsize>) -> Self {
         connections.fetch_add(1, Ordering::Relaxed);
-        Seat(connections.clone())
+        Seat { connections: connections.clone(), weight: 1 }
+    }
+
+    /// The connection may carry many streams: it fills a thread, and the next ones go to others.
+    pub(crate) fn fill(&mut self) {
+        self.connections.fetch_add(SHARED_MAX - self.weight, Ordering::Relaxed);
+        self.weight = SHARED_MAX;
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.connections.fetch_sub(self.weight, Ordering::Relaxed);
     }
 }
 
@@ -93,7 +103,8 @@ impl Fronts {
     pub(crate) fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit, connections: &mut JoinSet<()>) {
         let index = choose(self.fronts.iter().map(|front| front.connections.load(Ordering::Relaxed)));
         let front = &self.fronts[index];
-        let (seat, service, delivery) = (Seat::take(&front.connections), self.service.clone(), self.delivery.clone());
+        let (mut seat, service, delivery) =
+            (Seat::take(&front.connections), self.service.clone(), self.delivery.clone());
         let serving = async move {
             // It was accepted on the first thread. A socket that another's poller does not take is gone.
             let stream = if index == 0 {
@@ -102,7 +113,7 @@ impl Fronts {
                 let Ok(stream) = stream.into_std().and_then(TcpStream::from_std) else { return };
                 stream
             };
-            let taken = connection::serve(stream, service, permit).await;
+            let taken = connection::serve(stream, service, permit, &mut seat).await;
             drop(seat);
             if let Some(taken) = taken {
                 delivery.take(taken);
@@ -151,5 +162,17 @@ mod tests {
         fronts[1] -= 5;
         (0..5).for_each(|_| arrive(&mut fronts));
         assert_eq!(fronts, [SHARED_MAX + 100; 3]);
+    }
+
+    #[test]
+    fn one_that_fills_a_thread_sends_the_next_to_another() {
+        let fronts = [Arc::new(AtomicUsize::new(0)), Arc::default()];
+        let counts = || fronts.iter().map(|count| count.load(Ordering::Relaxed));
+        let mut first = Seat::take(&fronts[choose(counts())]);
+        assert_eq!(choose(counts()), 0);
+        first.fill();
+        assert_eq!(choose(counts()), 1);
+        drop(first);
+        assert_eq!((choose(counts()), counts().sum()), (0, 0));
     }
 }

@@ -95,6 +95,18 @@ limits! {
     /// Subscriptions at once; more are answered with a stream that ends and says when to return. Below `connections_max`, so that
     /// publishers still find a connection when the listeners fill up.
     subscribers_max: Count = 60_000;
+    /// Requests over HTTP/2 under way at once, streams among them, over all connections: as many as there may be connections, though each takes
+    /// less. One more is refused by a reset that says so (`REFUSED_STREAM`), and may be sent again.
+    http2_requests_max: Count = 65_536;
+    /// The same on one connection: more than a page opens, for browsers wait in silence beyond it. A gateway opens another connection.
+    http2_streams_max: Count = 256;
+    /// What a client may send on an HTTP/2 connection before it is read: 5 MB/s over 50 ms.
+    http2_window_bytes_max: Bytes = 256 * KIB;
+    /// Streams that a client opened and reset before the server had looked at them; beyond it the connection is ended, as a flood.
+    http2_resets_max: Count = 20;
+    /// Silence on an HTTP/2 connection after which its client is asked for a sign, and the time it has for that: a dead one is found no later
+    /// than one that stands still.
+    http2_ping_interval: Time = Duration::from_secs(30);
     /// What a client may send on its stream's connection behind the request: it is thrown away, and beyond this the connection is closed.
     heard_bytes_max: Bytes = 64 * KIB;
     /// The newest events in memory with their encoded forms: a few seconds of a busy server, all that most returning clients need.
@@ -243,6 +255,9 @@ const _: () = {
     assert!(L.page_examined_max >= L.page_events_max, "a page without a filter fills");
     assert!(3 * TopicName::BYTES_MAX <= L.head_bytes_max / 2, "the longest topic, percent-encoded, fits a head");
     assert!(L.subscribers_max < L.connections_max, "publishers find a connection when the listeners fill up");
+    assert!(L.subscribers_max < L.http2_requests_max, "streams are refused as streams, and publishers find a place");
+    assert!(L.http2_window_bytes_max >= 65_535, "a smaller one cannot be said at once");
+    assert!(2 * L.http2_ping_interval.as_millis() <= L.stall_timeout.as_millis());
     assert!(L.event_type_bytes_max < L.head_bytes_max && L.idempotency_key_bytes_max < L.head_bytes_max);
     assert!(L.heartbeat.as_millis() < L.checkpoint_after.as_millis(), "a checkpoint is a heartbeat");
     assert!(

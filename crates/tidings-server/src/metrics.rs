@@ -6,7 +6,7 @@
 mod log;
 
 use crate::api::codes::Code;
-use crate::connection::PendingGauge;
+use crate::connection::Gauges;
 use crate::delivery::{Closed, Delivery};
 use crate::demo::Demo;
 use crate::engine::EmbeddedEngine;
@@ -56,7 +56,7 @@ impl Metrics {
         delivery: Delivery,
         engine: Arc<EmbeddedEngine>,
         demo: Option<Demo>,
-        pending: PendingGauge,
+        connections: Gauges,
     ) -> Self {
         let mut registry = Registry::with_prefix("tidings");
         let requests = Family::<StatusLabel, Counter>::default();
@@ -87,7 +87,7 @@ impl Metrics {
             turned_away.clone(),
         );
         registry.register_collector(Box::new(log::LogCollector(engine)));
-        registry.register_collector(Box::new(DeliveryCollector { delivery, demo, pending }));
+        registry.register_collector(Box::new(DeliveryCollector { delivery, demo, connections }));
         Metrics(Arc::new(Inner { registry, requests, ok, refused, published, turned_away }))
     }
 
@@ -128,7 +128,7 @@ impl Metrics {
 struct DeliveryCollector {
     delivery: Delivery,
     demo: Option<Demo>,
-    pending: PendingGauge,
+    connections: Gauges,
 }
 
 impl Collector for DeliveryCollector {
@@ -164,8 +164,17 @@ impl Collector for DeliveryCollector {
         gauge(&mut encoder, "topics", "Topics with events in the tail, or named by a subscriber", held(|h| h.topics))?;
         gauge(&mut encoder, "held_bytes", "Half-sent frames held beyond the tail", held(|h| h.held_bytes))?;
         gauge(&mut encoder, "replay_bytes", "Encoded pages of history alive", held(|h| h.replay_bytes))?;
-        let transport = self.delivery.slot_bytes() + self.pending.get();
+        let transport = self.delivery.slot_bytes() + self.connections.pending.get();
         gauge(&mut encoder, "transport_bytes", "Bytes taken from the hub that no socket has taken yet", transport)?;
+        let requests = &self.connections.requests;
+        gauge(
+            &mut encoder,
+            "http2_requests",
+            "Requests over HTTP/2 under way, streams among them",
+            requests.under_way(),
+        )?;
+        let refused = "Requests over HTTP/2 refused for want of room, unseen";
+        counter(&mut encoder, "http2_requests_refused", refused, requests.refused())?;
         gauge(&mut encoder, "tail_bytes", "Events and frames in the tail", self.delivery.tail().bytes())?;
         let waits = self.delivery.tail().waits();
         counter(&mut encoder, "shard_waits", "Batches that waited for a shard, and their publishers with them", waits)?;

@@ -1,10 +1,10 @@
 //! Delivery: what a subscriber costs, at rest, at an easy rate, at full speed and on its return.
 
-use super::{Scenario, side_by_side};
+use super::{Case, Scenario, Work, side_by_side};
 use crate::contestant::Contestant::{Axum, DurableStreams, Floor, Nchan, Node, Tidings};
 use crate::figure::{
     Bound, CONN_BYTES, CONNECT_CPU, CONNECTS, DELIVERIES, DELIVERY_CPU, EVENT_CPU, Figure, GROWTH, LATENCY_P50,
-    LATENCY_P99, PUBLISHES, REPLAYED,
+    LATENCY_P99, PUBLISHES, REPLAYED, Want,
 };
 use crate::rig::Load;
 
@@ -31,6 +31,22 @@ pub(super) fn hold() -> Scenario {
     let contestants = [Tidings, DurableStreams, Floor, Nchan, Axum, Node];
     let figures = &[CONN_BYTES, CONNECTS, CONNECT_CPU];
     side_by_side("hold", "18,000 idle subscribers", &contestants, &load, figures, &wants)
+}
+
+/// Idle subscribers that share connections, as those of a gateway do. No peer here speaks HTTP/2 without TLS.
+pub(super) fn hold_h2() -> Scenario {
+    /// As many as browsers and gateways put on one.
+    const STREAMS: usize = 100;
+    let work = Work::Streams { contestant: Tidings, connections: IDLE as usize / STREAMS, streams: STREAMS };
+    Scenario {
+        name: "hold-h2",
+        title: "18,000 idle subscribers over HTTP/2, 100 on each connection",
+        cases: vec![Case { label: Tidings.name(), work }],
+        figures: &[CONN_BYTES, CONNECTS, CONNECT_CPU],
+        ratios: Vec::new(),
+        wants: vec![Want { figure: CONN_BYTES, of: Tidings.name(), over: None, bound: Bound::AtMost(2_500.0) }],
+        has_budget: false,
+    }
 }
 
 /// Many subscribers at an easy rate, and fewer at full speed.

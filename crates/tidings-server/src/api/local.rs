@@ -6,14 +6,14 @@
 
 use super::codes::Code;
 use super::problem::Problem;
-use http::{HeaderMap, HeaderName, Request, Uri, header};
+use http::{HeaderMap, HeaderName, Request, Uri, Version, header};
 
 /// Headers by which a proxy says that a request is not its own.
 const PROXY_HEADERS: [HeaderName; 3] = [header::FORWARDED, HeaderName::from_static("x-forwarded-for"), header::VIA];
 
 /// Whether a request is this machine's own: first where it was meant to go, then how it came.
-pub(super) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-    if !is_for_localhost(uri, headers) {
+pub(super) fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    if !is_for_localhost(version, uri, headers) {
         return Err(Code::Misdirected.into());
     }
     if PROXY_HEADERS.iter().any(|name| headers.contains_key(name)) {
@@ -24,14 +24,19 @@ pub(super) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Whether a request was meant for this machine under its own names. Of HTTP/1.0 without a `Host` nothing is known: no.
 pub(super) fn is_local_host<B>(request: &Request<B>) -> bool {
-    is_for_localhost(request.uri(), request.headers())
+    is_for_localhost(request.version(), request.uri(), request.headers())
 }
 
-fn is_for_localhost(uri: &Uri, headers: &HeaderMap) -> bool {
+fn is_for_localhost(version: Version, uri: &Uri, headers: &HeaderMap) -> bool {
     // A request line may name the host too (as to a proxy); servers differ over which one counts, so both must be right.
-    let in_line = uri.authority().is_none_or(|authority| is_local_authority(authority.as_str()));
+    let in_line = uri.authority().map(|authority| is_local_authority(authority.as_str()));
     let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().is_ok_and(is_local_authority));
-    in_line && hosts.next() == Some(true) && hosts.next().is_none()
+    match (hosts.next(), hosts.next()) {
+        (Some(is_local), None) => is_local && in_line != Some(false),
+        // In HTTP/2 `:authority` takes its place (RFC 9113, 8.3.1).
+        (None, _) => version == Version::HTTP_2 && in_line == Some(true),
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// `localhost`, `127.0.0.1` or `[::1]`, with any port or none.
@@ -84,7 +89,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(()).unwrap();
-        let found = check(request.uri(), request.headers()).map_err(|problem| problem.code);
+        let found = check(request.version(), request.uri(), request.headers()).map_err(|problem| problem.code);
         assert_eq!(found, expect, "{uri} {headers:?}");
         assert_eq!(is_local_host(&request), found != Err(Code::Misdirected));
     }

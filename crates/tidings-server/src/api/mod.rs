@@ -148,7 +148,7 @@ impl Api {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        local::check(&parts.uri, &parts.headers)?;
+        local::check(parts.version, &parts.uri, &parts.headers)?;
         // The demo's dates are for everybody's pages; nothing else is.
         if route != Some(Route::Demo) {
             origin.check(&parts.headers)?;

@@ -1,17 +1,15 @@
 //! The API at its bounds: limits that are small, and a server that stops. What needs no bound is tested over sockets, in `tests/`.
 
 use super::*;
-use crate::connection::PendingGauge;
+use crate::connection::Gauges;
 use crate::testing;
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidings_testkit::storage::Disk;
-use tokio::sync::Semaphore;
 
 impl Api {
     /// Answers a request, and begins a stream as a body that is polled.
@@ -32,13 +30,7 @@ fn api(limits: Limits) -> Api {
 
 fn api_on(disk: &Disk, limits: Limits) -> Api {
     let limits = Arc::new(limits);
-    let embedded = testing::engine_on(disk.dir(), &limits);
-    let engine: Arc<dyn Engine> = embedded.clone();
-    let delivery = Delivery::start(&engine, &limits, NonZeroUsize::MIN, &Arc::new(Semaphore::new(1))).unwrap();
-    let keys = embedded.keys(limits.idempotency_age, limits.idempotency_keys_max).unwrap();
-    let metrics = Metrics::new(delivery.clone(), embedded, None, PendingGauge::default());
-    let allowed_origins = Vec::new();
-    Api::new(ApiParts { limits, engine, delivery, metrics, allowed_origins, demo: None, keys }).unwrap()
+    testing::api_on(disk, &limits, &Gauges::new(&limits))
 }
 
 fn request<B>(method: Method, target: &str, body: B) -> Request<B> {

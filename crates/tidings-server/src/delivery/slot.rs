@@ -2,11 +2,14 @@
 //!
 //! The slot is to hyper what a socket's buffer is to a thread that writes itself: it takes bytes while it has room, and says when
 //! it has room again. A stalled client fills it, and then its subscription is an old cursor and nothing else.
+//!
+//! hyper gets the next bytes when it has let go of those before: so what gathers meanwhile goes out in one piece (a chunk, or a DATA frame of
+//! HTTP/2: peers close on floods of small ones), and no more than one piece waits behind the slot.
 
 use super::mailbox::{Mailbox, Word};
 use super::room::Place;
 use super::subscribing::Guard;
-use crate::connection::ConnectionHandle;
+use crate::connection::Ends;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -39,9 +42,11 @@ struct Inner {
     bytes: BytesMut,
     /// Whether the shard was refused bytes, and waits to be told of room.
     refused: bool,
+    /// Whether a piece is on its way, and hyper holds it.
+    is_sending: bool,
     closed: Option<Close>,
     waker: Option<Waker>,
-    connection: Option<ConnectionHandle>,
+    ends: Option<Ends>,
 }
 
 impl Slot {
@@ -83,12 +88,12 @@ impl Slot {
     pub(super) fn close(&self, close: Close) {
         let mut inner = self.lock();
         inner.closed = Some(close);
-        let (waker, connection) = (inner.waker.take(), inner.connection.clone());
+        let (waker, ends) = (inner.waker.take(), inner.ends.clone());
         drop(inner);
         // A stalled client's body is not polled: its connection has to be told.
-        match (close, connection) {
-            (Close::Reset, Some(connection)) => connection.reset(),
-            (Close::Clean, Some(connection)) => connection.end_soon(),
+        match (close, ends) {
+            (Close::Reset, Some(ends)) => ends.reset(),
+            (Close::Clean, Some(ends)) => ends.end_soon(),
             (_, None) => {}
         }
         if let Some(waker) = waker {
@@ -101,6 +106,31 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let left = self.lock().bytes.len();
         self.gauge.0.fetch_sub(left, Ordering::Relaxed);
+    }
+}
+
+/// Bytes on their way: counted until hyper lets go of them.
+struct Piece {
+    bytes: BytesMut,
+    slot: Arc<Slot>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.slot.gauge.0.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        let mut inner = self.slot.lock();
+        inner.is_sending = false;
+        let waker = inner.waker.take();
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -124,15 +154,17 @@ impl StreamBody {
         StreamBody { slot, id, mailbox, _place: place, _guard: guard }
     }
 
-    /// Tells the body on which connection it goes out, so that a stalled one can be reset.
-    pub(crate) fn attach(&self, connection: &ConnectionHandle) {
-        connection.begin();
+    /// Tells the body how to reach what it goes out on, so that a stalled one can be reset.
+    pub(crate) fn attach(&self, ends: &Ends) {
+        ends.begin();
         let mut inner = self.slot.lock();
         let closed = inner.closed;
-        inner.connection = Some(connection.clone());
+        inner.ends = Some(ends.clone());
         drop(inner);
-        if closed == Some(Close::Reset) {
-            connection.reset();
+        match closed {
+            Some(Close::Reset) => ends.reset(),
+            Some(Close::Clean) => ends.end_soon(),
+            None => {}
         }
     }
 }
@@ -146,19 +178,20 @@ impl Body for StreamBody {
         if inner.closed == Some(Close::Reset) {
             return Poll::Ready(Some(Err(StreamReset)));
         }
-        if !inner.bytes.is_empty() {
-            let bytes = std::mem::take(&mut inner.bytes).freeze();
+        if !inner.is_sending && !inner.bytes.is_empty() {
+            let bytes = std::mem::take(&mut inner.bytes);
+            inner.is_sending = true;
             let refused = std::mem::take(&mut inner.refused);
             drop(inner);
-            self.slot.gauge.0.fetch_sub(bytes.len(), Ordering::Relaxed);
             if refused {
                 self.mailbox.send(Word::Writable(self.id));
             }
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            let piece = Piece { bytes, slot: self.slot.clone() };
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(piece)))));
         }
-        if inner.closed == Some(Close::Clean) {
-            if let Some(connection) = &inner.connection {
-                connection.ended();
+        if !inner.is_sending && inner.closed == Some(Close::Clean) {
+            if let Some(ends) = &inner.ends {
+                ends.ended();
             }
             return Poll::Ready(None);
         }
@@ -180,5 +213,82 @@ impl Drop for StreamBody {
 impl std::fmt::Debug for StreamBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StreamBody").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::room::Room;
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::task::Wake;
+    use tidings_hub::SubscriberId;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A body, polled by hand.
+    struct Polled {
+        body: StreamBody,
+        woken: Arc<Woken>,
+        /// Its mailbox's: nobody sleeps on it here.
+        _poll: mio::Poll,
+    }
+
+    impl Polled {
+        fn new(slot: &Arc<Slot>) -> Self {
+            let poll = mio::Poll::new().unwrap();
+            let mailbox = Mailbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+            let place = Room::new(1).enter().unwrap();
+            let body = StreamBody::new(slot.clone(), SubscriberId::from_u64(1), mailbox, place, None);
+            Polled { body, woken: Arc::default(), _poll: poll }
+        }
+
+        fn poll(&mut self) -> Poll<Option<Bytes>> {
+            let waker = self.woken.clone().into();
+            let frame = Pin::new(&mut self.body).poll_frame(&mut Context::from_waker(&waker));
+            frame.map(|frame| frame.map(|frame| frame.unwrap().into_data().unwrap()))
+        }
+
+        /// Whether it was woken since it was asked last.
+        fn is_woken(&self) -> bool {
+            self.woken.0.swap(false, Ordering::Relaxed)
+        }
+    }
+
+    fn ready(polled: Poll<Option<Bytes>>) -> Bytes {
+        let Poll::Ready(Some(piece)) = polled else { panic!("{polled:?}") };
+        piece
+    }
+
+    #[test]
+    fn what_gathers_while_a_piece_is_on_its_way_goes_out_in_one() {
+        let gauge = SlotGauge::default();
+        let slot = Arc::new(Slot::new(gauge.clone()));
+        let mut polled = Polled::new(&slot);
+        assert!(polled.poll().is_pending());
+        slot.offer(&[Bytes::from("a")]);
+        assert!(polled.is_woken());
+        let first = ready(polled.poll());
+        for data in ["b", "c", "d"] {
+            slot.offer(&[Bytes::from(data)]);
+        }
+        assert!(polled.poll().is_pending());
+        assert_eq!((&first[..], gauge.get()), (&b"a"[..], 4), "what is on its way counts");
+        drop(first);
+        assert!(polled.is_woken());
+        let second = ready(polled.poll());
+        assert_eq!((&second[..], gauge.get()), (&b"bcd"[..], 3));
+        slot.close(Close::Clean);
+        assert!(polled.poll().is_pending(), "the end comes behind what is on its way");
+        drop(second);
+        assert!(polled.is_woken() && matches!(polled.poll(), Poll::Ready(None)));
+        assert_eq!(gauge.get(), 0);
     }
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod guard;
+mod http2;
 mod log;
 mod pages;
 mod publish;

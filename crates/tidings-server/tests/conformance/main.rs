@@ -1,7 +1,9 @@
 //! The transports' suite on a whole server, over sockets: what the hub says must arrive through the API, hyper and the kernel.
 
+mod http2;
 mod served;
 
+use http2::Http2;
 use served::{Http, Served};
 use tidings_testkit::conformance;
 
@@ -21,4 +23,10 @@ fn http_1_1_through_hyper() {
 #[test]
 fn http_1_0() {
     conformance::run(|| Box::new(Served::start(Http::V1_0)));
+}
+
+/// Every client a stream of one connection, through hyper.
+#[test]
+fn http_2() {
+    conformance::run(|| Box::new(Http2::start()));
 }

@@ -13,16 +13,16 @@ use tidings_testkit::{Probe, Received, TempDir};
 use tokio::sync::oneshot;
 
 /// Longer than anything here takes: a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long one read of a stream waits for something.
-const READ_PATIENCE: Duration = Duration::from_millis(2);
+pub(crate) const READ_PATIENCE: Duration = Duration::from_millis(2);
 /// A client's receive buffer, as small as the kernel makes it, so that little disappears in it.
 const RECEIVE_BYTES: usize = 2 << 10;
 /// What the kernel keeps of a stream whose client does not read: its largest send buffer is 4 MiB (tcp_wmem), and a slot, hyper's
 /// buffer and the receiver are far below the fifth.
 const SWALLOWED_BYTES_MAX: usize = 5 << 20;
 /// The server's slot between a shard and hyper: an event that fits is taken whole.
-const SLOT_BYTES_MAX: usize = 16 << 10;
+pub(crate) const SLOT_BYTES_MAX: usize = 16 << 10;
 /// Quick, for these tests wait for it.
 const DRAIN_SPREAD: Duration = Duration::from_millis(100);
 
@@ -37,7 +37,7 @@ pub(crate) enum Http {
 
 pub(crate) struct Served {
     http: Http,
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     /// None once the server was stopped.
     stop: Option<oneshot::Sender<()>>,
     ended: Receiver<Ended>,
@@ -88,7 +88,7 @@ impl Served {
 }
 
 /// `/events?topic=…`, with everything but the id.
-fn target(ask: &Ask) -> String {
+pub(crate) fn target(ask: &Ask) -> String {
     let mut query: Vec<String> = Vec::new();
     let names = ask.wish.topics.iter().chain(&ask.wish.patterns);
     query.extend(names.map(|name| format!("topic={}", utf8_percent_encode(name, NON_ALPHANUMERIC))));
@@ -117,6 +117,19 @@ fn line(post: &Post) -> Value {
         line["type"] = json!(event_type);
     }
     line
+}
+
+/// The body that publishes them.
+pub(crate) fn batch(posts: &[Post]) -> String {
+    posts.iter().map(|post| format!("{}\n", line(post))).collect()
+}
+
+/// The ids that the answer to it gives them.
+pub(crate) fn receipts(status: u16, body: Vec<u8>) -> Vec<String> {
+    let text = String::from_utf8(body).expect("an answer is text");
+    assert_eq!(status, 200, "{text}");
+    let receipts = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a receipt is JSON"));
+    receipts.map(|receipt| receipt["id"].as_str().expect("a stored event has an id").to_owned()).collect()
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -158,17 +171,14 @@ impl Transport for Served {
     }
 
     fn publish(&mut self, posts: &[Post]) -> Vec<String> {
-        let body: String = posts.iter().map(|post| format!("{}\n", line(post))).collect();
+        let body = batch(posts);
         let length = body.len();
         let headers =
             format!("content-type: application/x-ndjson\r\nconnection: close\r\ncontent-length: {length}\r\n");
         let mut probe = Probe::connect(self.addr, None, PATIENCE).expect("the server listens");
         probe.send((self.head("POST", "/events", &headers) + &body).as_bytes()).expect("the server reads");
         let answer = probe.answer().expect("a whole answer");
-        let text = String::from_utf8(answer.body).expect("an answer is text");
-        assert_eq!(answer.status, 200, "{text}");
-        let receipts = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a receipt is JSON"));
-        receipts.map(|receipt| receipt["id"].as_str().expect("a stored event has an id").to_owned()).collect()
+        receipts(answer.status, answer.body)
     }
 
     fn read(&mut self, conn: Conn, max: usize) -> Arrival {
