@@ -119,6 +119,9 @@ limits! {
     turn_bytes_max: Bytes = 256 * KIB;
     /// Slices one subscription is offered in a turn: writev takes 1,024, and a stream's head may stand before them.
     turn_slices_max: Count = 1_000;
+    /// How long events may come faster than they go out on sockets that take bytes, before publishers wait: half of the tenth of a second
+    /// that people take for at once. A full socket makes nobody wait.
+    delivery_debt_max: Time = Duration::from_millis(50);
     /// Positions a subscription with filters or patterns looks at in a turn: about 100 µs.
     turn_scan_max: Count = 4_096;
     /// Pages of history alive in a shard, encoded: a page each for 64 places that returning clients are at.
@@ -193,6 +196,7 @@ impl Limits {
             fetches_max: self.fetches_max,
             page_events_max: self.page_events_max,
             page_bytes_max: self.page_bytes_max,
+            debt_max: self.delivery_debt_max,
             heartbeat: self.heartbeat,
             checkpoint_after: self.checkpoint_after,
             max_age: self.max_age,

@@ -178,6 +178,13 @@ impl Collector for DeliveryCollector {
         gauge(&mut encoder, "tail_bytes", "Events and frames in the tail", self.delivery.tail().bytes())?;
         let waits = self.delivery.tail().waits();
         counter(&mut encoder, "shard_waits", "Batches that waited for a shard, and their publishers with them", waits)?;
+        let held = self.delivery.publishes_held();
+        counter(
+            &mut encoder,
+            "publishes_held",
+            "Publishes that waited for a shard to catch up with its readers",
+            held,
+        )?;
         gauge(&mut encoder, "tail_events", "Events in the tail", self.delivery.tail().events())?;
         if let Some(demo) = &self.demo {
             let (listeners, clocks) = demo.counts();

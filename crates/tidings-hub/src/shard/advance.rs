@@ -28,7 +28,7 @@ impl Shard {
                         (sub.pos, sub.seq) = (first, before);
                         if !sub.queued && !sub.blocked {
                             sub.queued = true;
-                            self.ready.push(index, lane);
+                            self.ready.push_current(index, lane, self.now);
                         }
                     }
                 }

@@ -32,6 +32,8 @@ pub struct ShardConfig {
     pub page_events_max: usize,
     /// Bytes of one page of history.
     pub page_bytes_max: usize,
+    /// How long events may come faster than they go out before [`Shard::is_behind`](crate::Shard::is_behind) says so.
+    pub debt_max: Duration,
     /// Silence after which a heartbeat is sent.
     pub heartbeat: Duration,
     /// Silence without an event after which the heartbeat is a checkpoint, if the log has moved on.

@@ -168,6 +168,12 @@ impl Shard {
         self.find(id).is_some_and(|index| self.subscriptions[index as usize].queued)
     }
 
+    /// Whether publishers should wait: for longer than `debt_max` there have always been subscribers who were at the head, whose transports
+    /// take bytes, and whose turn was still to come. Who is blocked or reads history does not count.
+    pub fn is_behind(&self) -> bool {
+        self.ready.overload(self.now) > self.config.debt_max
+    }
+
     fn find(&self, id: SubscriberId) -> Option<u32> {
         let sub = self.subscriptions.get(id.index() as usize)?;
         (sub.generation == id.generation()).then_some(id.index())

@@ -186,6 +186,13 @@ impl Api {
         problem.to_response(&request_id)
     }
 
+    /// Lets a publish in, when no shard is behind with its readers.
+    async fn admit_publish(&self) -> Result<(), Problem> {
+        self.check_takes_publishes()?;
+        self.delivery.gate().pass().await;
+        Ok(())
+    }
+
     fn check_takes_publishes(&self) -> Result<(), Problem> {
         if self.is_draining.load(Ordering::Relaxed) { Err(Code::Draining.into()) } else { Ok(()) }
     }

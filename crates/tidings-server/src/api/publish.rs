@@ -61,7 +61,7 @@ pub(super) async fn publish<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    api.check_takes_publishes()?;
+    api.admit_publish().await?;
     let (grant, limits) = (auth::local(), &api.limits);
     let topic = path::topic(encoded_topic)?;
     check_may_publish(&grant, &topic)?;

@@ -1,6 +1,7 @@
 //! From the engine's order to the sockets: the pump owns the tail, and each shard has a thread of its own. Bytes go out on sockets that
 //! hyper has given back; where hyper keeps the connection they reach its response through a slot.
 
+mod gate;
 mod head;
 mod mailbox;
 mod pace;
@@ -17,6 +18,7 @@ mod sync;
 mod taken;
 mod waits;
 
+pub(crate) use gate::Gate;
 pub(crate) use head::{Head, TIDINGS_GAP};
 pub use pump::TailStats;
 pub use slot::{StreamBody, StreamReset};
@@ -79,6 +81,7 @@ struct Inner {
     slots: SlotGauge,
     shards: Vec<Arc<ShardStats>>,
     tail: Arc<TailStats>,
+    gate: Gate,
     started: Instant,
 }
 
@@ -97,6 +100,7 @@ impl Delivery {
         let (epoch, head) = (engine.epoch(), engine.head());
         let room = Room::new(limits.subscribers_max);
         let shards: Vec<Arc<ShardStats>> = (0..shards.get()).map(|_| Arc::default()).collect();
+        let gate = Gate::default();
         let start = |(index, stats): (usize, &Arc<ShardStats>)| {
             let parts = ShardParts {
                 config: limits.shard_config(epoch, head, fastrand::u64(..), fastrand::u64(..)),
@@ -105,6 +109,7 @@ impl Delivery {
                 room: room.clone(),
                 connections: connections.clone(),
                 heard_bytes_max: limits.heard_bytes_max,
+                latch: gate.latch(),
             };
             shard::start(index, parts)
         };
@@ -120,6 +125,7 @@ impl Delivery {
             slots: SlotGauge::default(),
             shards,
             tail: tail_stats,
+            gate,
             started: Instant::now(),
         })))
     }
@@ -187,6 +193,16 @@ impl Delivery {
     /// The tail's numbers.
     pub fn tail(&self) -> &TailStats {
         &self.0.tail
+    }
+
+    /// Where publishers wait while a shard is behind.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// Publishes that waited there.
+    pub fn publishes_held(&self) -> u64 {
+        self.0.gate.waits()
     }
 
     /// How long ago the slowest shard turned. It turns at least once a second.

@@ -3,6 +3,7 @@
 //! It sleeps in its poller, for as long as the machine allows: sockets wake it, and words in its mailbox.
 
 use super::HEAD_WAIT_MAX;
+use super::gate::Latch;
 use super::mailbox::{Mailbox, Subscribed, Word};
 use super::pace::Pace;
 use super::room::Room;
@@ -47,6 +48,7 @@ pub(super) struct ShardParts {
     pub(super) room: Room,
     pub(super) connections: Arc<Semaphore>,
     pub(super) heard_bytes_max: usize,
+    pub(super) latch: Latch,
 }
 
 /// The thread's own state.
@@ -67,6 +69,7 @@ struct Driver {
     /// Whoever comes now is told to come back.
     is_draining: bool,
     pace: Pace,
+    latch: Latch,
     engine: Arc<dyn Engine>,
     runtime: tokio::runtime::Handle,
     stats: Arc<ShardStats>,
@@ -81,7 +84,7 @@ struct SlotOf {
 pub(super) fn start(index: usize, parts: ShardParts) -> io::Result<Mailbox> {
     let poll = Poll::new()?;
     let mailbox = Mailbox::new(Waker::new(poll.registry(), MAILBOX)?);
-    let ShardParts { config, engine, stats, room, connections, heard_bytes_max } = parts;
+    let ShardParts { config, engine, stats, room, connections, heard_bytes_max, latch } = parts;
     let end_grace = config.end_grace;
     let subscribers_max = config.subscriptions_max;
     let sockets = SocketsConfig { room, connections, heard_bytes_max, subscribers_max, end_grace };
@@ -102,6 +105,7 @@ pub(super) fn start(index: usize, parts: ShardParts) -> io::Result<Mailbox> {
             whole: Vec::new(),
             is_draining: false,
             pace: Pace::new(),
+            latch,
             engine,
             runtime,
             stats,
@@ -131,6 +135,7 @@ impl Driver {
             words.drain(..).for_each(|word| self.handle_word(word));
             self.words = words;
             self.work();
+            self.latch.set(self.shard.is_behind());
             self.stats.publish(&self.shard, self.sockets.closed(), self.origin.elapsed());
         }
     }

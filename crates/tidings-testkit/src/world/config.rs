@@ -54,6 +54,7 @@ pub fn shard_config() -> ShardConfig {
         fetches_max: 8,
         page_events_max: 1000,
         page_bytes_max: 1 << 20,
+        debt_max: Duration::from_millis(50),
         heartbeat: Duration::from_secs(15),
         checkpoint_after: Duration::from_secs(60),
         max_age: None,

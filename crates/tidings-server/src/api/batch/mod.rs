@@ -66,7 +66,7 @@ pub(super) async fn publish<B>(api: &Api, parts: &Parts, upload: &mut Upload<B>)
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    api.check_takes_publishes()?;
+    api.admit_publish().await?;
     let limits = &api.limits;
     let query = Query::parse(parts.uri.query().unwrap_or_default(), limits, crate::clock::now())?;
     let is_atomic = query.atomic.unwrap_or(false);
