@@ -23,7 +23,7 @@ pub struct Event {
 impl Event {
     /// The topic the event is published to; the others are references.
     pub fn topic(&self) -> &TopicName {
-        &self.topics.0[0]
+        self.topics.own()
     }
 
     /// The type's text, `message` where none was given.
@@ -62,6 +62,11 @@ impl Topics {
             return Err(TopicsError);
         }
         Ok(Topics(topics.into()))
+    }
+
+    /// The event's own topic; the others are references.
+    pub fn own(&self) -> &TopicName {
+        &self.0[0]
     }
 
     /// The topics, the event's own first.

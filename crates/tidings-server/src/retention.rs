@@ -21,12 +21,19 @@ pub struct Retention {
     pub rules: Vec<RetentionRule>,
 }
 
-/// What is kept of some topics. Written `prices/** keep_last=1` or `audit/** age=365d`, or with both.
+/// What is kept of some topics. Written `prices/** keep_last=1` or `audit/** age=365d`, or with both; `cursors/** durable=false` keeps nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetentionRule {
     topics: Topics,
-    age: Option<Duration>,
-    keep_last: Option<u32>,
+    kept: Kept,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kept {
+    /// Stored: at least one of the two bounds it.
+    Stored { age: Option<Duration>, keep_last: Option<u32> },
+    /// Never: who listens hears it.
+    InMemory,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +45,7 @@ enum Topics {
 /// Why a text is no rule. Says how one looks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0}: a rule is a topic or pattern and what is kept of it, such as 'audit/** age=365d' or 'prices/** keep_last=1'"
+    "{0}: a rule is a topic or pattern and what is kept of it, such as 'audit/** age=365d', 'prices/** keep_last=1' or 'cursors/** durable=false'"
 )]
 pub struct BadRule(String);
 
@@ -56,8 +63,13 @@ impl Retention {
             bytes: self.bytes,
             age: self.age.map(millis),
             events: self.events,
-            rules: self.rules.iter().map(RetentionRule::for_log).collect(),
+            rules: self.rules.iter().filter_map(RetentionRule::for_log).collect(),
         }
+    }
+
+    /// Whether events of a topic are stored.
+    pub(crate) fn is_durable(&self, topic: &TopicName) -> bool {
+        self.rules.iter().find(|rule| rule.topics.match_topic(topic)).is_none_or(|rule| rule.kept != Kept::InMemory)
     }
 }
 
@@ -68,19 +80,21 @@ impl Default for Retention {
 }
 
 impl RetentionRule {
-    fn for_log(&self) -> tidings_log::Rule {
+    /// None where nothing is stored; what was stored before goes as all else does.
+    fn for_log(&self) -> Option<tidings_log::Rule> {
+        let Kept::Stored { age, keep_last } = self.kept else { return None };
         let topics = self.topics.clone();
-        let matches = Arc::new(move |name: &str| topics.match_name(name));
-        tidings_log::Rule { matches, age: self.age.map(millis), keep_last: self.keep_last }
+        // The log's names were topics when they were published.
+        let matches = Arc::new(move |name: &str| TopicName::new(name).is_ok_and(|topic| topics.match_topic(&topic)));
+        Some(tidings_log::Rule { matches, age: age.map(millis), keep_last })
     }
 }
 
 impl Topics {
-    fn match_name(&self, name: &str) -> bool {
+    fn match_topic(&self, topic: &TopicName) -> bool {
         match self {
-            Topics::One(topic) => topic.as_str() == name,
-            // The log's names were topics when they were published.
-            Topics::Of(pattern) => TopicName::new(name).is_ok_and(|topic| pattern.matches(&topic)),
+            Topics::One(one) => one == topic,
+            Topics::Of(pattern) => pattern.matches(topic),
         }
     }
 }
@@ -90,11 +104,12 @@ impl FromStr for RetentionRule {
 
     /// A topic may have spaces and equals signs itself, so what is kept is looked for from the end.
     fn from_str(text: &str) -> Result<Self, BadRule> {
-        let (mut name, mut age, mut keep_last) = (text.trim(), None, None);
+        let (mut name, mut age, mut keep_last, mut durable) = (text.trim(), None, None, None);
         while let Some((rest, word)) = name.rsplit_once(char::is_whitespace) {
             let repeated = match word.split_once('=') {
                 Some(("age", value)) => age.replace(parse_age(value)?).is_some(),
                 Some(("keep_last", value)) => keep_last.replace(parse_keep_last(value)?).is_some(),
+                Some(("durable", value)) => durable.replace(parse_durable(value)?).is_some(),
                 _ => break,
             };
             if repeated {
@@ -102,15 +117,18 @@ impl FromStr for RetentionRule {
             }
             name = rest.trim_end();
         }
-        if age.is_none() && keep_last.is_none() {
-            return Err(BadRule(format!("{text:?} does not say what is kept")));
-        }
+        let kept = match (durable, age.or(keep_last.map(|_| Duration::ZERO))) {
+            (Some(false), None) => Kept::InMemory,
+            (Some(false), Some(_)) => return Err(BadRule(format!("{text:?} keeps what it says is not kept"))),
+            (_, Some(_)) => Kept::Stored { age, keep_last },
+            (_, None) => return Err(BadRule(format!("{text:?} does not say what is kept"))),
+        };
         let topics = match TopicName::new(name) {
             Ok(topic) => Topics::One(topic),
             Err(TopicError::Star) => Topics::Of(Pattern::new(name).map_err(|error| BadRule(error.to_string()))?),
             Err(error) => return Err(BadRule(error.to_string())),
         };
-        Ok(RetentionRule { topics, age, keep_last })
+        Ok(RetentionRule { topics, kept })
     }
 }
 
@@ -123,6 +141,10 @@ fn parse_keep_last(value: &str) -> Result<u32, BadRule> {
     let is_number = value.bytes().all(|c| c.is_ascii_digit());
     let count = value.parse().ok().filter(|count| is_number && *count > 0);
     count.ok_or_else(|| BadRule(format!("keep_last={value} is no number of events, from 1")))
+}
+
+fn parse_durable(value: &str) -> Result<bool, BadRule> {
+    value.parse().map_err(|_| BadRule(format!("durable={value} is neither true nor false")))
 }
 
 fn millis(time: Duration) -> u64 {
@@ -151,10 +173,11 @@ impl fmt::Display for RetentionRule {
             Topics::One(topic) => topic.fmt(f)?,
             Topics::Of(pattern) => pattern.fmt(f)?,
         }
-        if let Some(age) = self.age {
+        let Kept::Stored { age, keep_last } = self.kept else { return f.write_str(" durable=false") };
+        if let Some(age) = age {
             write!(f, " age={}", units::time_text(age).replace(' ', ""))?;
         }
-        if let Some(count) = self.keep_last {
+        if let Some(count) = keep_last {
             write!(f, " keep_last={count}")?;
         }
         Ok(())
@@ -168,7 +191,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, yes: &str, no: &str, age: Option<u64>, keep_last: Option<u32>) {
         let rule: RetentionRule = text.parse().expect(text);
-        let told = rule.for_log();
+        let told = rule.for_log().expect("it is stored");
         assert_eq!((told.age, told.keep_last), (age.map(|seconds| seconds * 1_000), keep_last), "{text}");
         assert!((told.matches)(yes) && !(told.matches)(no), "{text}");
         assert_eq!(rule.to_string().parse(), Ok(rule), "what is said can be said again");
@@ -180,6 +203,20 @@ mod tests {
         check("  audit/*   age=365d ", "audit/x", "audit/x/y", Some(365 * 86_400), None);
         check("news age=90s keep_last=10", "news", "news/x", Some(90), Some(10));
         check("a b/c=d age=1h", "a b/c=d", "a b", Some(3_600), None);
+        check("a durable=true age=1h", "a", "b", Some(3_600), None);
+    }
+
+    #[test]
+    fn what_is_not_stored() {
+        let rules = ["a/kept age=1h", "a/** durable=false", "b durable=false"];
+        let retention =
+            Retention { rules: rules.iter().map(|rule| rule.parse().unwrap()).collect(), ..Retention::default() };
+        let durable = |name: &str| retention.is_durable(&TopicName::new(name).unwrap());
+        assert!(durable("c") && durable("a/kept") && durable("b/c"), "the first that matches counts");
+        assert!(!durable("a/x") && !durable("a/x/y") && !durable("b"));
+        assert_eq!(retention.for_log().rules.len(), 1);
+        assert_eq!(retention.to_string(), "10 GiB; a/kept age=1h; a/** durable=false; b durable=false");
+        assert!(Retention::default().is_durable(&TopicName::new("a").unwrap()));
     }
 
     #[test]
@@ -198,6 +235,10 @@ mod tests {
             "news* age=1h",
             "a//b age=1h",
             "news keeplast=1",
+            "news durable=no",
+            "news durable=true",
+            "news durable=false age=1h",
+            "news durable=false durable=false",
         ] {
             let error = bad.parse::<RetentionRule>().expect_err(bad).to_string();
             assert!(error.contains("'prices/** keep_last=1'"), "{bad}: {error}");

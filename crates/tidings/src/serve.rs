@@ -38,8 +38,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", env = "TIDINGS_RETAIN_EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
     retain_events: Option<u64>,
 
-    /// What is kept of some topics instead, such as 'audit/** age=365d' or 'prices/** keep_last=1'; may be repeated, in the variable with
-    /// semicolons; the first that matches counts
+    /// What is kept of some topics instead, such as 'audit/** age=365d', 'prices/** keep_last=1' or, of what is worthless later,
+    /// 'cursors/** durable=false'; may be repeated, in the variable with semicolons; the first that matches counts
     #[arg(long, value_name = "RULE", env = "TIDINGS_RETAIN", value_delimiter = ';', value_parser = rule)]
     retain: Vec<RetentionRule>,
 

@@ -1,7 +1,7 @@
 //! `GET` as a stream: forms, headers, where it starts, what no id changes, and how it ends.
 
 use super::server::Server;
-use tidings_server::Config;
+use tidings_server::{Config, Retention};
 
 /// The status line and headers of a stream, in lower case.
 async fn head(server: &Server, target: &str, headers: &[(&str, &str)]) -> String {
@@ -183,4 +183,32 @@ async fn a_client_that_goes_leaves_nothing_in_its_shard() {
     drop(stream);
     let left = async { while server.metric("tidings_subscriber_groups").await != 0 {} };
     tokio::time::timeout(std::time::Duration::from_secs(20), left).await.expect("its group goes with it");
+}
+
+#[tokio::test]
+async fn what_a_rule_does_not_store_is_heard_and_not_kept() {
+    let rules = vec!["cursors/** durable=false".parse().unwrap()];
+    let retention = Retention { rules, ..Retention::default() };
+    let server = Server::start_with(Config { demo: false, retention, ..Config::default() }).await;
+    let mut stream = server.listen("/topics/cursors/7", &[]).await;
+    stream.until("event: tidings.open").await;
+    let key = [("idempotency-key", "k")];
+    let answer = server.post("/topics/cursors/7", &key, b"x").await;
+    assert_eq!((answer.status, answer.text().contains("\"id\"")), (200, false), "{answer:?}");
+    stream.until("data: x\n\n").await;
+    let again = server.post("/topics/cursors/7", &key, b"x").await.json();
+    assert_eq!(again["duplicate"], true, "{again}");
+    let lines = b"{\"topic\":\"cursors/7\",\"data\":\"y\"}\n{\"topic\":\"kept\",\"data\":\"z\"}\n";
+    let batch = server.post("/events", &[("content-type", "application/x-ndjson")], lines).await;
+    assert_eq!(batch.status, 200, "{batch:?}");
+    let seen = stream.until("data: y\n\n").await;
+    assert_eq!(
+        (seen.matches("data: x").count(), seen.matches("\nid: ").count()),
+        (1, 1),
+        "the opening's id alone: {seen}"
+    );
+    let server = server.restart().await;
+    assert_eq!(server.page("/topics/cursors/7").await["events"].as_array().map(Vec::len), Some(0));
+    assert_eq!(server.page("/topics/kept").await["events"].as_array().map(Vec::len), Some(1));
+    server.stop().await;
 }

@@ -68,6 +68,7 @@ pub struct StoredKey {
 pub struct EmbeddedEngine {
     log: Arc<OpenLog>,
     epoch: Epoch,
+    retention: Retention,
     clock: fn() -> u64,
     found: Vec<String>,
     torn_bytes: usize,
@@ -102,6 +103,7 @@ impl EmbeddedEngine {
             room: Room::new(limits),
             reads: Reads::new(Arc::clone(&log), clock, limits),
             stats: WriterStats::new(),
+            retention: retention.clone(),
             stage: Mutex::new(Stage::Opened(Box::new(opened))),
             log,
             clock,
@@ -177,8 +179,11 @@ impl EmbeddedEngine {
         closed
     }
 
-    async fn append_queued(&self, drafts: Vec<Draft>) -> Answer {
+    async fn append_queued(&self, mut drafts: Vec<Draft>) -> Answer {
         debug_assert!(!drafts.is_empty(), "an append has at least one event");
+        for draft in &mut drafts {
+            draft.durable &= self.retention.is_durable(draft.topics.own());
+        }
         let bytes = drafts.iter().map(weight).sum();
         let held = self.room.take(bytes).await;
         let entries = drafts.iter().filter(|draft| draft.durable).map(entry).collect();
