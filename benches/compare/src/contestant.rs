@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contestant {
     Tidings,
+    /// Tidings with a rule that stores nothing, as most peers do.
+    InMemory,
     /// `rig floor`: the least that one write an event and socket can cost.
     Floor,
     /// Durable Streams, with its write-ahead log and syncs, as it comes.
@@ -23,6 +25,7 @@ impl Contestant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tidings => "Tidings",
+            Self::InMemory => "Tidings, not stored",
             Self::Floor => "floor",
             Self::DurableStreams => "DS",
             Self::Nchan => "nchan",

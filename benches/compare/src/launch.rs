@@ -48,7 +48,7 @@ impl Programs {
     /// Whether it takes part.
     pub(crate) fn has(&self, contestant: Contestant) -> bool {
         match contestant {
-            Contestant::Tidings | Contestant::Floor => true,
+            Contestant::Tidings | Contestant::InMemory | Contestant::Floor => true,
             Contestant::DurableStreams => self.ds.is_some(),
             Contestant::Nchan => self.nchan.is_some(),
             Contestant::Node => self.node.is_some(),
@@ -85,10 +85,13 @@ impl Programs {
         let absent = || format!("{contestant} takes no part");
         let mut command;
         match contestant {
-            Contestant::Tidings => {
+            Contestant::Tidings | Contestant::InMemory => {
                 command = Command::new(&self.tidings);
                 command.args(["serve", "--no-demo", "--admin-listen", "127.0.0.1:0", "--listen", &addr.to_string()]);
                 command.arg("--data-dir").arg(dir.join("data"));
+                if contestant == Contestant::InMemory {
+                    command.args(["--retain", "** durable=false"]);
+                }
             }
             Contestant::Floor => {
                 command = Command::new(&self.rig);
@@ -125,7 +128,9 @@ impl Programs {
 pub(crate) fn target(contestant: Contestant, addr: SocketAddr) -> Value {
     let text = json!({"Content-Type": "text/plain"});
     let (subscribe, publish) = match contestant {
-        Contestant::Tidings | Contestant::Node | Contestant::Axum => ("/topics/{topic}", "/topics/{topic}"),
+        Contestant::Tidings | Contestant::InMemory | Contestant::Node | Contestant::Axum => {
+            ("/topics/{topic}", "/topics/{topic}")
+        }
         Contestant::Floor => ("/", "/"),
         Contestant::DurableStreams => ("/{topic}?offset=now&live=sse", "/{topic}"),
         Contestant::Nchan => ("/sub/{topic}", "/pub/{topic}"),
@@ -141,7 +146,7 @@ pub(crate) fn target(contestant: Contestant, addr: SocketAddr) -> Value {
 /// Where an event of `topic` is published with `POST`.
 pub(crate) fn publish_path(contestant: Contestant, topic: &str) -> String {
     match contestant {
-        Contestant::Tidings | Contestant::Node | Contestant::Axum => format!("/topics/{topic}"),
+        Contestant::Tidings | Contestant::InMemory | Contestant::Node | Contestant::Axum => format!("/topics/{topic}"),
         Contestant::Floor => "/".to_owned(),
         Contestant::DurableStreams => format!("/{topic}"),
         Contestant::Nchan => format!("/pub/{topic}"),
@@ -152,8 +157,9 @@ pub(crate) fn publish_path(contestant: Contestant, topic: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Contestant; 6] = [
+    const ALL: [Contestant; 7] = [
         Contestant::Tidings,
+        Contestant::InMemory,
         Contestant::Floor,
         Contestant::DurableStreams,
         Contestant::Nchan,

@@ -48,7 +48,7 @@ pub(crate) fn fill(contestant: Contestant, addr: SocketAddr, topics: usize) -> R
             })
         }
         // They keep nothing of a topic that nobody listens to, or know no topics.
-        Contestant::Floor | Contestant::Nchan | Contestant::Node | Contestant::Axum => Ok(()),
+        Contestant::InMemory | Contestant::Floor | Contestant::Nchan | Contestant::Node | Contestant::Axum => Ok(()),
     }
 }
 

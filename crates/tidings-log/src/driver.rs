@@ -149,22 +149,19 @@ impl<T> Handle<T> {
 }
 
 impl<T> Desk<T> {
-    /// Sees to what was left: commits it on this thread, if it is alone, nobody else is at it, and the storage is quick; else has the
-    /// writer's thread do it. May take as long as a sync.
+    /// Sees to what was left: commits it on this thread, if nobody else is at it, and groups are quick enough for so many; else has the writer's
+    /// thread do it. May take as long as a sync.
     pub fn settle(&self) {
-        let mut waiting = self.0.lock();
+        let waiting = self.0.lock();
         // A writer that is awake looks at the queue before it sleeps.
         if waiting.items.is_empty() || !waiting.is_idle {
             return;
         }
-        // Where there are more, there is something else to do while they are written.
-        if waiting.items.len() > 1 {
-            return self.0.call(&mut waiting);
-        }
+        let is_alone = waiting.items.len() == 1;
         drop(waiting);
         match self.0.turn.try_lock() {
             Ok(mut turn) => {
-                if let Some(turn) = turn.as_mut().filter(|turn| turn.is_quick()) {
+                if let Some(turn) = turn.as_mut().filter(|turn| turn.is_quick(is_alone)) {
                     turn.run(&self.0);
                 }
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// How a log is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Bytes of a segment's file, header included; at least [`Options::SEGMENT_BYTES_MIN`].
+    /// Bytes of a segment's file, header included; an append that does not fit one is refused.
     pub segment_bytes: u64,
     /// The most bytes one batch may take on disk, and so one append.
     pub batch_bytes_max: usize,

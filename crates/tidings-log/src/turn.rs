@@ -14,6 +14,9 @@ use std::time::Duration;
 /// A group that usually takes no longer is committed by whoever submits: two dozen publishes take a thread that serves them as long, and
 /// two threads that wake each other take a tenth of it. A slower storage is waited for by the writer's thread alone.
 const QUICK: Duration = Duration::from_micros(500);
+/// A group that takes no longer is never waited for: to wake the writer's thread takes as long. None that is synced is so quick; what is not
+/// stored is.
+const INSTANT: Duration = Duration::from_micros(30);
 /// The newest group's share in what is usual.
 const SHARE: u32 = 8;
 
@@ -33,9 +36,10 @@ impl<T> Turn<T> {
         Turn { writer, clock, sink, taken: Vec::new(), usual: QUICK * 2 }
     }
 
-    /// Whether a group is quick enough to be waited for by one who has other things to do.
-    pub(crate) fn is_quick(&self) -> bool {
-        self.usual <= QUICK
+    /// Whether a group is quick enough to be waited for by one who has other things to do: more of them if he `is_alone`, for where there are
+    /// others, there is something to do.
+    pub(crate) fn is_quick(&self, is_alone: bool) -> bool {
+        self.usual <= if is_alone { QUICK } else { INSTANT }
     }
 
     /// Commits a group, if anything waits. Appends are taken out of the queue here: so their order is that of the turns.

@@ -80,13 +80,13 @@ impl Run {
         let Place::Tail { pos, .. } = from else { unreachable!("the tail is read from a place in it") };
         let mut run = Builder::new(from, group.format, max);
         let mut looked = 0;
-        for at in positions(window, topics, group, pos) {
+        let scans = scans(window, group, pos);
+        for at in positions(window, topics, group, pos, scans) {
             let (batch, index) = window.at(at);
             let event = &batch.events()[index];
             let behind = Place::Tail { pos: at.plus(1), seq: event.seq.unwrap_or_else(|| batch.seq_before(index)) };
             // A scan over the tail meets foreign events; the merge over named topics meets none.
-            let wanted = group.selection.passes_type(event)
-                && (group.selection.patterns().is_empty() || topics.selects(key, event));
+            let wanted = group.selection.passes_type(event) && (!scans || is_selected(topics, key, group, event));
             let is_expiring = batch.has_expiring && wanted && event.expires.is_some();
             run.run.has_expiring |= is_expiring;
             looked += 1;
@@ -116,15 +116,31 @@ impl Run {
     }
 }
 
-/// The positions a group may want, from `pos` on: the merged indexes of its topics; with patterns, every position.
+/// Whether every position is looked at: where patterns select, and where fewer events have come than there are topics to be asked for theirs.
+fn scans(window: &Window, group: &Group, pos: Pos) -> bool {
+    let names = group.selection.topics();
+    !group.selection.patterns().is_empty() || (names.len() > 1 && window.next().offset_from(pos) <= names.len())
+}
+
+fn is_selected(topics: &Topics, key: GroupKey, group: &Group, event: &Event) -> bool {
+    let names = group.selection.topics();
+    match group.selection.patterns() {
+        // In order: a few comparisons, however many they are.
+        [] => event.topics.iter().any(|topic| names.binary_search(topic).is_ok()),
+        _ => topics.selects(key, event),
+    }
+}
+
+/// The positions a group may want, from `pos` on: every one, or the merged indexes of its topics.
 fn positions<'a>(
     window: &Window,
     topics: &'a Topics,
     group: &'a Group,
     pos: Pos,
+    scans: bool,
 ) -> Box<dyn Iterator<Item = Pos> + 'a> {
     let names = group.selection.topics();
-    if !group.selection.patterns().is_empty() {
+    if scans {
         return Box::new((pos.0..window.next().0).map(Pos));
     }
     let from = |index: &'a std::collections::VecDeque<Pos>| {

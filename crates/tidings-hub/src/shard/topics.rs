@@ -16,7 +16,7 @@ pub(super) struct Topics {
 
 #[derive(Debug, Default)]
 struct Topic {
-    /// Groups that select it, by name or by a pattern within their grant.
+    /// Groups that select it, by name or by a pattern within their grant; in order, so that one of many leaves quickly.
     groups: Vec<GroupKey>,
     /// How many of them name it: such a topic stays, events or not.
     named: usize,
@@ -34,7 +34,7 @@ impl Topics {
         let selection = &groups.get(key).selection;
         for name in selection.topics() {
             let topic = entry(&mut self.table, &self.trie, groups, name);
-            topic.groups.push(key);
+            insert(&mut topic.groups, key);
             topic.named += 1;
         }
         if selection.patterns().is_empty() {
@@ -43,7 +43,7 @@ impl Topics {
         // The one scan over topics: the first subscription of a pattern looks at those in the tail, once.
         for (name, topic) in &mut self.table {
             if selection.topics().binary_search(name).is_err() && selection.selects_topic(name) {
-                topic.groups.push(key);
+                insert(&mut topic.groups, key);
             }
         }
         for pattern in selection.patterns() {
@@ -59,12 +59,12 @@ impl Topics {
         }
         if !selection.patterns().is_empty() {
             for topic in self.table.values_mut() {
-                topic.groups.retain(|g| *g != key);
+                remove(&mut topic.groups, key);
             }
         }
         for name in selection.topics() {
             let topic = self.table.get_mut(name).expect("a named topic stays");
-            topic.groups.retain(|g| *g != key);
+            remove(&mut topic.groups, key);
             topic.named -= 1;
             if topic.named == 0 && topic.index.is_empty() {
                 self.table.remove(name);
@@ -107,7 +107,11 @@ impl Topics {
 
     /// Whether a group receives the event by one of its topics: the memo's answer, without matching again.
     pub(super) fn selects(&self, key: GroupKey, event: &Event) -> bool {
-        event.topics.iter().filter_map(|name| self.table.get(name)).any(|topic| topic.groups.contains(&key))
+        event
+            .topics
+            .iter()
+            .filter_map(|name| self.table.get(name))
+            .any(|topic| topic.groups.binary_search(&key).is_ok())
     }
 
     /// The positions of a named topic's events in the tail.
@@ -125,7 +129,20 @@ impl Topics {
 fn entry<'a>(table: &'a mut Map<TopicName, Topic>, trie: &Trie, groups: &Groups, name: &TopicName) -> &'a mut Topic {
     table.entry_ref(name).or_insert_with(|| {
         let allowed = |key: &GroupKey| groups.get(*key).selection.grant().may_subscribe(name);
-        let groups = trie.matches(name.segments()).into_iter().filter(allowed).collect();
+        let mut groups: Vec<GroupKey> = trie.matches(name.segments()).into_iter().filter(allowed).collect();
+        groups.sort_unstable();
         Topic { groups, ..Topic::default() }
     })
+}
+
+fn insert(groups: &mut Vec<GroupKey>, key: GroupKey) {
+    if let Err(at) = groups.binary_search(&key) {
+        groups.insert(at, key);
+    }
+}
+
+fn remove(groups: &mut Vec<GroupKey>, key: GroupKey) {
+    if let Ok(at) = groups.binary_search(&key) {
+        groups.remove(at);
+    }
 }
