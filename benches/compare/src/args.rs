@@ -51,6 +51,16 @@ pub(crate) enum Group {
     Replay,
     /// 5,000 topics with one subscriber each, at 2,000 events a second
     Spread,
+    /// 5,000 subscribers, of whom 500 do not read
+    Stuck,
+    /// 10,000 topics with one subscriber each; 1,000 patterns with 10 each
+    Many,
+    /// 2,000 subscribers of 1,000 topics each
+    Wide,
+    /// 1,000 to 18,000 subscribers, and events of 128 bytes to 16 KiB
+    Curves,
+    /// 18,000 subscribers return at once, 100 events behind
+    Storm,
 }
 
 impl Args {

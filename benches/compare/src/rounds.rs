@@ -96,6 +96,8 @@ fn run_case(bench: &Bench, case: &Case) -> Result<Value> {
                 None => Ok(answer),
             }
         }
+        Work::Crowd { contestant, crowd } => crowd.run(bench, *contestant),
+        Work::Storm { contestant, storm } => storm.run(bench, *contestant),
         Work::Sync { secs } => crate::sync::measure(bench.fresh_dir()?.path(), Duration::from_secs_f64(*secs)),
     }
 }

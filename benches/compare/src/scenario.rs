@@ -2,11 +2,14 @@
 
 mod delivery;
 mod publishing;
+mod scale;
 
 use crate::args::Group;
 use crate::contestant::Contestant;
+use crate::crowd::Crowd;
 use crate::figure::{Bound, Figure, Want};
 use crate::rig::Load;
+use crate::storm::Storm;
 
 /// One table of the report.
 #[derive(Debug)]
@@ -39,6 +42,10 @@ pub(crate) enum Work {
     Rig { contestant: Contestant, load: Load },
     /// Publishing over many topics, for so many seconds.
     Topics { contestant: Contestant, topics: usize, secs: f64 },
+    /// Subscribers in any arrangement, by this program's own client.
+    Crowd { contestant: Contestant, crowd: Crowd },
+    /// Everybody returns at once.
+    Storm { contestant: Contestant, storm: Storm },
     /// The file system's own sync, for so many seconds.
     Sync { secs: f64 },
 }
@@ -58,6 +65,11 @@ pub(crate) fn of(group: Group, secs: Option<f64>, has: &dyn Fn(Contestant) -> bo
         Group::Fanout => delivery::fanout(secs),
         Group::Replay => vec![delivery::replay()],
         Group::Spread => vec![delivery::spread(secs)],
+        Group::Stuck => vec![scale::stuck(secs)],
+        Group::Many => scale::many(secs),
+        Group::Wide => vec![scale::wide(secs)],
+        Group::Curves => scale::curves(secs),
+        Group::Storm => vec![scale::storm()],
     };
     scenarios.iter_mut().for_each(|scenario| scenario.keep(has));
     scenarios
@@ -69,6 +81,7 @@ impl Scenario {
         let mut loads = self.cases.iter().filter_map(|case| match &case.work {
             Work::Rig { load, .. } => Some(load),
             Work::Topics { .. } | Work::Sync { .. } => None,
+            Work::Crowd { .. } | Work::Storm { .. } => None,
         });
         loads.next().map(Load::text)
     }
@@ -77,6 +90,7 @@ impl Scenario {
     fn keep(&mut self, has: &dyn Fn(Contestant) -> bool) {
         self.cases.retain(|case| match &case.work {
             Work::Rig { contestant, .. } | Work::Topics { contestant, .. } => has(*contestant),
+            Work::Crowd { contestant, .. } | Work::Storm { contestant, .. } => has(*contestant),
             Work::Sync { .. } => true,
         });
         let cases = &self.cases;
@@ -121,13 +135,12 @@ fn side_by_side(
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
-    const GROUPS: [Group; 6] =
-        [Group::Publish, Group::Topics, Group::Hold, Group::Fanout, Group::Replay, Group::Spread];
-
     fn all(has: &dyn Fn(Contestant) -> bool) -> Vec<Scenario> {
-        GROUPS.into_iter().flat_map(|group| of(group, None, has)).collect()
+        Group::value_variants().iter().flat_map(|group| of(*group, None, has)).collect()
     }
 
     #[test]
