@@ -34,6 +34,10 @@ pub(crate) struct Args {
     /// Write all figures as JSON to this file too
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+
+    /// Draw what `curves` measures into this directory too, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
 }
 
 /// A row of scenarios that belong together, and the word for it on the command line.

@@ -13,6 +13,11 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
+    /// Whether one case is shown less another, not over it: how often a growth of nothing goes into something says nothing.
+    pub(crate) fn is_difference(&self) -> bool {
+        self.pointer == GROWTH_KIB.pointer
+    }
+
     /// Its value in a run, where the run has it.
     pub(crate) fn of(&self, run: &Value) -> Option<f64> {
         run.pointer(self.pointer).and_then(Value::as_f64)
@@ -49,13 +54,13 @@ pub(crate) const READ_ON: Figure =
     Figure { pointer: "/stalled/read_on_s", name: "until the stuck have read all, s", decimals: 2 };
 pub(crate) const ANSWER_MAX: Figure = Figure { pointer: "/answer_ms/max", name: "slowest answer, ms", decimals: 1 };
 
-/// What a median must show: as a ratio over another case's, pair by pair, or by itself.
+/// What a median must show: beside another case's, pair by pair, or by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Want {
     pub(crate) figure: Figure,
     /// The case it is about.
     pub(crate) of: &'static str,
-    /// The case that is one; `None` for a bound in the figure's own unit.
+    /// The case that is one, or nothing where the figure is a difference; `None` for a bound on the figure itself.
     pub(crate) over: Option<&'static str>,
     pub(crate) bound: Bound,
 }

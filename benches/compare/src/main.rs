@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod chart;
 mod contestant;
 mod crowd;
 mod figure;
@@ -62,6 +63,12 @@ fn run(args: Args) -> Result<bool> {
     if let Some(path) = &args.json {
         let text = format!("{:#}\n", report.json());
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if let Some(dir) = &args.plots {
+        for (file, svg) in chart::of(&report.results) {
+            let path = dir.join(file);
+            std::fs::write(&path, svg).with_context(|| format!("cannot write {}", path.display()))?;
+        }
     }
     Ok(report.is_whole())
 }

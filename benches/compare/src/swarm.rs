@@ -23,8 +23,10 @@ use crate::mark::Clock;
 /// Subscriptions on their way at once: fewer than the 511 connections that most servers let wait to be accepted.
 const OPENING_MAX: usize = 256;
 
-/// Connections from one address of this machine: few enough that the kernel finds a free port at once, of the 28,000 it has.
-const PER_SOURCE: usize = 4_000;
+/// The first port that subscribers call from, and how many there are at an address. Named one by one: the kernel's own search for a free
+/// port takes longer than a connection when thousands are taken. Below 32,768, where Linux takes those from that it chooses itself.
+const PORT_FIRST: u16 = 12_000;
+const PER_SOURCE: usize = 16_000;
 
 /// Sockets of which one turn of the poller tells.
 const READY_MAX: usize = 1_024;
@@ -176,7 +178,9 @@ impl Swarm {
             sockopt::set_socket_recv_buffer_size(&socket, STUCK_BUFFER_BYTES)?;
         }
         if self.addr.ip().is_loopback() {
-            bind(&socket, &SocketAddrV4::new(source(number), 0)).context("binding a socket")?;
+            let source = source(number);
+            // Where somebody has the port, any other does.
+            bind(&socket, &source).or_else(|_| bind(&socket, &SocketAddrV4::new(*source.ip(), 0)))?;
         }
         match connect(&socket, &self.addr) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
@@ -252,12 +256,14 @@ impl Swarm {
 }
 
 /// Linux has all of 127.0.0.0/8; each of these addresses has ports of its own. The first is left to whoever publishes.
-fn source(number: usize) -> Ipv4Addr {
+fn source(number: usize) -> SocketAddrV4 {
     let host = u8::try_from(number / PER_SOURCE + 2).unwrap_or(u8::MAX);
-    Ipv4Addr::new(127, 0, 0, host)
+    let port = PORT_FIRST + u16::try_from(number % PER_SOURCE).expect("there are fewer than 2^16");
+    SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, host), port)
 }
 
 const _: () = assert!(CARRY_BYTES < BUFFER_BYTES);
+const _: () = assert!(PORT_FIRST as usize + PER_SOURCE <= 32_768);
 
 #[cfg(test)]
 mod tests {

@@ -56,7 +56,7 @@ pub(super) fn stuck(secs: Option<f64>) -> Scenario {
         ratios: vec![(STUCK, ALL_READ)],
         wants: vec![
             want(LATENCY_P99, Some(ALL_READ), Bound::AtMost(1.25)),
-            want(GROWTH_KIB, None, Bound::AtMost(1_024.0)),
+            want(GROWTH_KIB, Some(ALL_READ), Bound::AtMost(1_024.0)),
             // TCP_NOTSENT_LOWAT is 64 KiB; the kernel looks at it before each buffer of up to 64 KiB that it fills.
             want(STALLED_KERNEL, None, Bound::AtMost(128.0)),
         ],
