@@ -88,3 +88,64 @@ impl<'a> Publisher<'a> {
         request("POST", self.addr, "/events", "application/x-ndjson", body.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::crowd::Listens;
+    use crate::mark;
+
+    /// Publishes `events` to a server that takes all, and gives what it was sent.
+    fn published(listens: Listens, batch: usize, events: usize) -> String {
+        let crowd =
+            Crowd { listens, conns: 1, stuck: 0, batch, requests_per_s: 1.0, data_bytes: 32, secs: 1.0, is_net: false };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let addr = listener.local_addr().expect("it is bound");
+        let server = std::thread::spawn(move || {
+            let (mut socket, mut text, mut buffer) =
+                (listener.accept().expect("it comes").0, String::new(), [0; 65_536]);
+            loop {
+                // Requests are small and come one at a time: each in one piece.
+                let read = socket.read(&mut buffer).expect("it is open");
+                if read == 0 {
+                    return text;
+                }
+                text.push_str(std::str::from_utf8(&buffer[..read]).expect("text"));
+                socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("it is open");
+            }
+        });
+        let mut publisher = Publisher::connect(&crowd, Contestant::Tidings, addr, Clock::start()).expect("it listens");
+        publisher.publish_until(events).expect("it answers");
+        assert_eq!((publisher.events, publisher.failed), (events, 0));
+        assert_eq!(publisher.take_micros().len(), events / batch);
+        drop(publisher);
+        server.join().expect("no panic")
+    }
+
+    fn numbers(text: &str) -> Vec<u32> {
+        let marks = text.match_indices("~~").step_by(2);
+        let whole = marks.map(|(at, _)| &text.as_bytes()[at..at + mark::MARK_BYTES]);
+        whole.map(|mark| mark::read(mark).expect("a mark").0).collect()
+    }
+
+    #[test]
+    fn single_events_go_to_their_topics_in_turn() {
+        let text = published(Listens::Topics(2), 1, 4);
+        let paths: Vec<&str> = text.split("POST ").skip(1).filter_map(|part| part.split(' ').next()).collect();
+        assert_eq!(paths, ["/topics/t0", "/topics/t1", "/topics/t0", "/topics/t1"]);
+        assert_eq!(numbers(&text), [0, 0, 1, 1], "each topic's events are numbered for themselves");
+    }
+
+    #[test]
+    fn batches_walk_over_the_patterns() {
+        let text = published(Listens::Patterns(3), 4, 8);
+        assert_eq!(text.matches("POST /events ").count(), 2);
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let topics: Vec<String> = lines.filter_map(|line| Some(line["topic"].as_str()?.to_owned())).collect();
+        assert_eq!(topics, ["p/0/x", "p/1/x", "p/2/x", "p/0/x", "p/1/x", "p/2/x", "p/0/x", "p/1/x"]);
+        assert_eq!(numbers(&text), [0, 0, 0, 1, 1, 1, 2, 2]);
+    }
+}
