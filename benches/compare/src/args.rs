@@ -34,6 +34,10 @@ pub(crate) struct Args {
     /// Write all figures as JSON to this file too
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+
+    /// Draw what `curves` measures into this directory too, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
 }
 
 /// A row of scenarios that belong together, and the word for it on the command line.
@@ -53,6 +57,16 @@ pub(crate) enum Group {
     Replay,
     /// 5,000 topics with one subscriber each, at 2,000 events a second
     Spread,
+    /// 5,000 subscribers, of whom 500 do not read
+    Stuck,
+    /// 10,000 topics with one subscriber each; 1,000 patterns with 10 each
+    Many,
+    /// 2,000 subscribers of 1,000 topics each
+    Wide,
+    /// 1,000 to 18,000 subscribers, and events of 128 bytes to 16 KiB
+    Curves,
+    /// 18,000 subscribers return at once, 100 events behind
+    Storm,
 }
 
 impl Args {

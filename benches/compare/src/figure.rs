@@ -13,6 +13,11 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
+    /// Whether one case is shown less another, not over it: how often a growth of nothing goes into something says nothing.
+    pub(crate) fn is_difference(&self) -> bool {
+        self.pointer == GROWTH_KIB.pointer
+    }
+
     /// Its value in a run, where the run has it.
     pub(crate) fn of(&self, run: &Value) -> Option<f64> {
         run.pointer(self.pointer).and_then(Value::as_f64)
@@ -40,13 +45,22 @@ pub(crate) const EVENT_CPU: Figure =
     Figure { pointer: "/server_cpu_us_per_event", name: "CPU an event, µs", decimals: 3 };
 pub(crate) const MEMORY: Figure = Figure { pointer: "/server_mib", name: "memory after loading, MiB", decimals: 0 };
 
-/// What a median must show: as a ratio over another case's, pair by pair, or by itself.
+pub(crate) const GROWTH_KIB: Figure = Figure { pointer: "/server_kib_growth", name: "memory growth, KiB", decimals: 0 };
+pub(crate) const STALLED_KERNEL: Figure =
+    Figure { pointer: "/stalled/kernel_kib_each", name: "kernel memory a stuck socket, KiB", decimals: 1 };
+pub(crate) const QUEUED_MOST: Figure =
+    Figure { pointer: "/stalled/queued_kib_most", name: "most queued on one, KiB", decimals: 1 };
+pub(crate) const READ_ON: Figure =
+    Figure { pointer: "/stalled/read_on_s", name: "until the stuck have read all, s", decimals: 2 };
+pub(crate) const ANSWER_MAX: Figure = Figure { pointer: "/answer_ms/max", name: "slowest answer, ms", decimals: 1 };
+
+/// What a median must show: beside another case's, pair by pair, or by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Want {
     pub(crate) figure: Figure,
     /// The case it is about.
     pub(crate) of: &'static str,
-    /// The case that is one; `None` for a bound in the figure's own unit.
+    /// The case that is one, or nothing where the figure is a difference; `None` for a bound on the figure itself.
     pub(crate) over: Option<&'static str>,
     pub(crate) bound: Bound,
 }

@@ -16,6 +16,8 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub(crate) struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// How much of it the last answer takes.
+    have: usize,
 }
 
 impl Client {
@@ -26,7 +28,7 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
         stream.set_write_timeout(Some(SILENCE_MAX))?;
-        Ok(Self { stream, buffer: vec![0; ANSWER_BYTES_MAX] })
+        Ok(Self { stream, buffer: vec![0; ANSWER_BYTES_MAX], have: 0 })
     }
 
     /// Sends a whole request, reads the whole answer, and tells its status.
@@ -35,15 +37,20 @@ impl Client {
     /// The connection broke or was silent, or the answer is not one.
     pub(crate) fn send(&mut self, request: &[u8]) -> Result<u16> {
         self.stream.write_all(request)?;
-        let mut have = 0;
+        self.have = 0;
         loop {
-            let read = self.stream.read(&mut self.buffer[have..])?;
+            let read = self.stream.read(&mut self.buffer[self.have..])?;
             ensure!(read > 0, "the connection was closed, or the answer is longer than {ANSWER_BYTES_MAX} bytes");
-            have += read;
-            if let Some(status) = whole_answer(&self.buffer[..have])? {
+            self.have += read;
+            if let Some(status) = whole_answer(&self.buffer[..self.have])? {
                 return Ok(status);
             }
         }
+    }
+
+    /// The last answer, head and body.
+    pub(crate) fn answer(&self) -> &[u8] {
+        &self.buffer[..self.have]
     }
 }
 

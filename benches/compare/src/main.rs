@@ -5,13 +5,18 @@
 
 mod args;
 mod bench;
+mod chart;
 mod contestant;
+mod crowd;
 mod figure;
 mod http;
 mod http2;
+mod kernel;
 mod launch;
 mod load;
 mod machine;
+mod mark;
+mod peak;
 mod process;
 mod report;
 mod rig;
@@ -19,6 +24,8 @@ mod rounds;
 mod scenario;
 mod server;
 mod stats;
+mod storm;
+mod swarm;
 mod sync;
 mod topics;
 mod usage;
@@ -57,6 +64,12 @@ fn run(args: Args) -> Result<bool> {
     if let Some(path) = &args.json {
         let text = format!("{:#}\n", report.json());
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if let Some(dir) = &args.plots {
+        for (file, svg) in chart::of(&report.results) {
+            let path = dir.join(file);
+            std::fs::write(&path, svg).with_context(|| format!("cannot write {}", path.display()))?;
+        }
     }
     Ok(report.is_whole())
 }

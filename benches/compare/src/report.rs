@@ -6,7 +6,7 @@ mod markdown;
 use crate::figure::{Figure, Want};
 use crate::machine::Machine;
 use crate::rounds::Measured;
-use crate::stats::{Summary, ratios};
+use crate::stats::{Summary, differences, ratios};
 
 /// All of an invocation.
 #[derive(Debug)]
@@ -25,12 +25,12 @@ impl Report {
     }
 }
 
-/// A line of a table: a case's figure, or one case's over another's, pair by pair.
+/// A line of a table: a case's figure, or one case's over (or less) another's, pair by pair.
 #[derive(Debug)]
 struct Row {
     figure: Figure,
     of: &'static str,
-    /// What it is divided by; `None` for the figure itself.
+    /// What it is divided by, or what is taken off; `None` for the figure itself.
     over: Option<&'static str>,
     want: Option<Want>,
     values: Vec<Option<f64>>,
@@ -52,7 +52,8 @@ fn rows(measured: &Measured) -> Vec<Row> {
     let scenario = &measured.scenario;
     let row = |figure, of, over: Option<&'static str>| {
         let values = measured.figures(of, figure);
-        let values = over.map_or(values.clone(), |over| ratios(&values, &measured.figures(over, figure)));
+        let beside = if figure.is_difference() { differences } else { ratios };
+        let values = over.map_or(values.clone(), |over| beside(&values, &measured.figures(over, figure)));
         let want = scenario.wants.iter().find(|want| want.figure == figure && want.of == of && want.over == over);
         Row { figure, of, over, want: want.copied(), values }
     };

@@ -100,6 +100,8 @@ fn run_case(bench: &Bench, case: &Case) -> Result<Value> {
         Work::Streams { contestant, connections, streams } => {
             http2::measure(&Server::start(bench, *contestant, 0)?, *connections, *streams)
         }
+        Work::Crowd { contestant, crowd } => crowd.run(bench, *contestant),
+        Work::Storm { contestant, storm } => storm.run(bench, *contestant),
         Work::Sync { secs } => crate::sync::measure(bench.fresh_dir()?.path(), Duration::from_secs_f64(*secs)),
     }
 }

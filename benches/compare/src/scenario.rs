@@ -2,11 +2,14 @@
 
 mod delivery;
 mod publishing;
+mod scale;
 
 use crate::args::Group;
 use crate::contestant::Contestant;
+use crate::crowd::Crowd;
 use crate::figure::{Bound, Figure, Want};
 use crate::rig::Load;
+use crate::storm::Storm;
 
 /// One table of the report.
 #[derive(Debug)]
@@ -41,6 +44,10 @@ pub(crate) enum Work {
     Topics { contestant: Contestant, topics: usize, secs: f64 },
     /// Idle streams over HTTP/2: so many connections with so many streams each.
     Streams { contestant: Contestant, connections: usize, streams: usize },
+    /// Subscribers in any arrangement, by this program's own client.
+    Crowd { contestant: Contestant, crowd: Crowd },
+    /// Everybody returns at once.
+    Storm { contestant: Contestant, storm: Storm },
     /// The file system's own sync, for so many seconds.
     Sync { secs: f64 },
 }
@@ -61,6 +68,11 @@ pub(crate) fn of(group: Group, secs: Option<f64>, has: &dyn Fn(Contestant) -> bo
         Group::Fanout => delivery::fanout(secs),
         Group::Replay => vec![delivery::replay()],
         Group::Spread => vec![delivery::spread(secs)],
+        Group::Stuck => vec![scale::stuck(secs)],
+        Group::Many => scale::many(secs),
+        Group::Wide => vec![scale::wide(secs)],
+        Group::Curves => scale::curves(secs),
+        Group::Storm => vec![scale::storm()],
     };
     scenarios.iter_mut().for_each(|scenario| scenario.keep(has));
     scenarios
@@ -72,6 +84,7 @@ impl Scenario {
         let mut loads = self.cases.iter().filter_map(|case| match &case.work {
             Work::Rig { load, .. } => Some(load),
             Work::Topics { .. } | Work::Streams { .. } | Work::Sync { .. } => None,
+            Work::Crowd { .. } | Work::Storm { .. } => None,
         });
         loads.next().map(Load::text)
     }
@@ -82,6 +95,7 @@ impl Scenario {
             Work::Rig { contestant, .. } | Work::Topics { contestant, .. } | Work::Streams { contestant, .. } => {
                 has(*contestant)
             }
+            Work::Crowd { contestant, .. } | Work::Storm { contestant, .. } => has(*contestant),
             Work::Sync { .. } => true,
         });
         let cases = &self.cases;
@@ -126,13 +140,12 @@ fn side_by_side(
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
-    const GROUPS: [Group; 7] =
-        [Group::Publish, Group::Topics, Group::Hold, Group::HoldH2, Group::Fanout, Group::Replay, Group::Spread];
-
     fn all(has: &dyn Fn(Contestant) -> bool) -> Vec<Scenario> {
-        GROUPS.into_iter().flat_map(|group| of(group, None, has)).collect()
+        Group::value_variants().iter().flat_map(|group| of(*group, None, has)).collect()
     }
 
     #[test]

@@ -30,6 +30,11 @@ pub(crate) fn ratios(of: &[Option<f64>], over: &[Option<f64>]) -> Vec<Option<f64
     of.iter().zip(over).map(ratio).collect()
 }
 
+/// `of` less `than`, pair by pair; `None` where either has no figure.
+pub(crate) fn differences(of: &[Option<f64>], than: &[Option<f64>]) -> Vec<Option<f64>> {
+    of.iter().zip(than).map(|(of, than)| Some((*of)? - (*than)?)).collect()
+}
+
 /// The value below which a share of `values` lies, `share` from 0 to 1; 0 where there is none. Reorders them.
 pub(crate) fn quantile(values: &mut [u32], share: f64) -> u32 {
     if values.is_empty() {
@@ -67,6 +72,11 @@ mod tests {
         let of = [Some(2.0), None, Some(9.0), Some(1.0)];
         let over = [Some(4.0), Some(1.0), Some(3.0), Some(0.0)];
         assert_eq!(ratios(&of, &over), [Some(0.5), None, Some(3.0), None]);
+    }
+
+    #[test]
+    fn differences_stay_in_their_pair() {
+        assert_eq!(differences(&[Some(2.0), None, Some(9.0)], &[Some(4.0), Some(1.0), None]), [Some(-2.0), None, None]);
     }
 
     #[test]

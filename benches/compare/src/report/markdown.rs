@@ -67,7 +67,8 @@ fn cells(row: &Row) -> String {
 
 /// A row's cells but for its pairs.
 fn head(row: &Row) -> String {
-    let of = row.over.map_or(row.of.to_owned(), |over| format!("{} / {over}", row.of));
+    let sign = if row.figure.is_difference() { '−' } else { '/' };
+    let of = row.over.map_or(row.of.to_owned(), |over| format!("{} {sign} {over}", row.of));
     let (median, range) = row.summary().map_or_else(
         || ("–".to_owned(), "–".to_owned()),
         |seen| (show(row, seen.median), format!("{} to {}", show(row, seen.min), show(row, seen.max))),
@@ -78,7 +79,7 @@ fn head(row: &Row) -> String {
 
 /// A value as its row shows it. Ratios keep two places behind the point, whatever the figure's own.
 fn show(row: &Row, value: f64) -> String {
-    number(value, if row.over.is_some() { 2 } else { row.figure.decimals })
+    number(value, if row.over.is_some() && !row.figure.is_difference() { 2 } else { row.figure.decimals })
 }
 
 fn verdict(bound: Bound, is_met: Option<bool>) -> String {

@@ -129,8 +129,8 @@ impl Topics {
 fn entry<'a>(table: &'a mut Map<TopicName, Topic>, trie: &Trie, groups: &Groups, name: &TopicName) -> &'a mut Topic {
     table.entry_ref(name).or_insert_with(|| {
         let allowed = |key: &GroupKey| groups.get(*key).selection.grant().may_subscribe(name);
-        let mut groups: Vec<GroupKey> = trie.matches(name.segments()).into_iter().filter(allowed).collect();
-        groups.sort_unstable();
+        // In order, as the trie answers.
+        let groups: Vec<GroupKey> = trie.matches(name.segments()).into_iter().filter(allowed).collect();
         Topic { groups, ..Topic::default() }
     })
 }
