@@ -71,6 +71,8 @@ pub struct Shard {
     ready: Ring,
     /// How many have transports that take nothing for now.
     blocked: usize,
+    /// Bytes that an offer brought out, lately.
+    usual_bytes: usize,
     /// What was offered last and is not yet answered.
     offer: Option<Offer>,
     /// The run built last: members of a group stand behind each other in the ring, mostly at one place.
@@ -94,6 +96,12 @@ pub enum Close {
     Reset,
 }
 
+/// While offers are smaller, a send costs more than its bytes: who is behind catches up by being sent more at once, and to hold publishers
+/// would keep that from happening.
+const LARGE_BYTES: usize = 4 << 10;
+/// The newest offer's share in what is usual.
+const SHARE: usize = 16;
+
 impl Shard {
     /// A shard without subscriptions whose tail is empty. For `now` and `wall` see [`Shard::handle_timeout`].
     pub fn new(config: ShardConfig, now: Time, wall: UnixMillis) -> Self {
@@ -110,6 +118,7 @@ impl Shard {
             generation: 0,
             ready: Ring::with_capacity(config.subscriptions_max),
             blocked: 0,
+            usual_bytes: 0,
             offer: None,
             run: None,
             parked: BTreeSet::new(),
@@ -169,9 +178,9 @@ impl Shard {
     }
 
     /// Whether publishers should wait: for longer than `debt_max` there have always been subscribers who were at the head, whose transports
-    /// take bytes, and whose turn was still to come. Who is blocked or reads history does not count.
+    /// take bytes, and whose turn was still to come, and offers are large already. Who is blocked or reads history does not count.
     pub fn is_behind(&self) -> bool {
-        self.ready.overload(self.now) > self.config.debt_max
+        self.usual_bytes >= LARGE_BYTES && self.ready.overload(self.now) > self.config.debt_max
     }
 
     fn find(&self, id: SubscriberId) -> Option<u32> {

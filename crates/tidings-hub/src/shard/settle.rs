@@ -3,7 +3,7 @@
 use super::groups::GroupKey;
 use super::run::{Place, Run};
 use super::subscription::{FrameOf, Partial, State, SubscriberId};
-use super::{Close, Shard};
+use super::{Close, SHARE, Shard};
 use crate::Pos;
 use bytes::{Buf, Bytes};
 
@@ -17,6 +17,7 @@ impl Shard {
         let total = offer.lead + offer.run.as_ref().map_or(0, |run| run.bytes);
         assert!(taken <= total, "{taken} bytes were taken of {total}");
         self.counters.bytes += taken as u64;
+        self.usual_bytes = (self.usual_bytes * (SHARE - 1) + taken) / SHARE;
         let sub = &mut self.subscriptions[index as usize];
         if taken > 0 {
             sub.last_write = self.now;
