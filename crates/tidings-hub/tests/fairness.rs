@@ -1,4 +1,4 @@
-//! The fear: whoever has little to be sent waits for all who have much.
+//! The fears: whoever has little to be sent waits for all who have much; and publishers wait where they need not, or do not where they should.
 
 use std::sync::Arc;
 use tidings_hub::{
@@ -20,17 +20,34 @@ struct Passing {
 impl Passing {
     /// A shard that is in the middle of a pass over many subscribers of one topic.
     fn new() -> Self {
-        let shard = Shard::new(shard_config(), Time::from_millis(0), UnixMillis(0));
-        let mut passing = Passing { shard, tail: Tail::new(shard_config().epoch, Seq::START, 1 << 20), seq: 0 };
-        for _ in 0..MANY {
-            passing.subscribe("big");
-        }
-        while passing.turn().is_some() {}
-        passing.publish("big");
+        let mut passing = Passing::over(MANY);
+        passing.publish("big", "x");
         for _ in 0..100 {
             passing.turn();
         }
         passing
+    }
+
+    /// A shard with so many subscribers of one topic, all at the head.
+    fn over(count: usize) -> Self {
+        let shard = Shard::new(shard_config(), Time::from_millis(0), UnixMillis(0));
+        let mut passing = Passing { shard, tail: Tail::new(shard_config().epoch, Seq::START, 4 << 20), seq: 0 };
+        for _ in 0..count {
+            passing.subscribe("big");
+        }
+        while passing.turn().is_some() {}
+        passing
+    }
+
+    /// Events of `text` come twice as fast as a pass over a hundred subscribers ends, for so many milliseconds.
+    fn flood(&mut self, text: &str, millis: u64) {
+        for now in 1..=millis {
+            self.shard.handle_timeout(Time::from_millis(now), UnixMillis(0));
+            self.publish("big", text);
+            for _ in 0..50 {
+                self.turn();
+            }
+        }
     }
 
     fn subscribe(&mut self, topic: &str) -> SubscriberId {
@@ -41,14 +58,14 @@ impl Passing {
         self.shard.subscribe(Spec { selection: selection.into(), format, bare_events: false }, ResumePoint::Live)
     }
 
-    fn publish(&mut self, topic: &str) {
+    fn publish(&mut self, topic: &str, text: &str) {
         self.seq += 1;
         let event = Event {
             seq: Some(Seq(self.seq)),
             time: UnixMillis(0),
             topics: TopicName::new(topic).expect("a topic").into(),
             event_type: None,
-            content: Content::text("x"),
+            content: Content::text(text),
             expires: None,
         };
         self.shard.handle_batch(&self.tail.append(vec![Arc::new(event)]));
@@ -73,7 +90,7 @@ fn a_topic_with_one_subscriber_does_not_wait_for_a_pass() {
     let mut passing = Passing::new();
     let one = passing.subscribe("small");
     passing.check_soon(one);
-    passing.publish("small");
+    passing.publish("small", "x");
     passing.check_soon(one);
 }
 
@@ -91,10 +108,35 @@ fn a_pass_goes_on_beside_many_small_ones() {
     passing.check_soon(one);
     let mut others = 0;
     for _ in 0..100 {
-        passing.publish("small");
+        passing.publish("small", "x");
         for _ in 0..2 {
             others += usize::from(passing.turn().is_some_and(|id| id != one));
         }
     }
     assert!(others >= 100, "{others} of two hundred turns were of the pass");
+}
+
+#[test]
+fn publishers_wait_when_large_sends_cannot_keep_up_and_until_they_have() {
+    let mut passing = Passing::over(100);
+    let large = "x".repeat(8 << 10);
+    passing.flood(&large, 50);
+    assert!(!passing.shard.is_behind(), "not longer than is allowed");
+    passing.flood(&large, 60);
+    assert!(passing.shard.is_behind());
+    while passing.turn().is_some() {}
+    assert!(!passing.shard.is_behind());
+}
+
+#[test]
+fn nobody_waits_where_more_is_sent_at_once_or_where_sockets_are_full() {
+    let mut passing = Passing::over(100);
+    passing.flood("x", 200);
+    assert!(!passing.shard.is_behind(), "small sends grow");
+    let mut passing = Passing::over(100);
+    passing.flood(&"x".repeat(8 << 10), 60);
+    while let Some(transmit) = passing.shard.poll_transmit() {
+        passing.shard.handle_wrote(transmit.id, 0);
+    }
+    assert!(!passing.shard.is_behind(), "none of them takes anything");
 }
