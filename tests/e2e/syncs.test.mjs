@@ -110,7 +110,8 @@ suite('a sync that fails', () => {
       const answer = await send(i);
       if (answer.status === 200) acknowledged.push(`${i}`);
       else failed = { number: i, answer };
-      assert.ok(i <= FAILS, 'no sync failed');
+      // Counted in each thread by itself: one who publishes alone is synced by the log's writer or by the thread that serves him.
+      assert.ok(i <= 2 * FAILS, 'no sync failed');
     }
     assert.ok(acknowledged.length > 0, 'some were published before');
     assert.deepEqual([failed.answer.status, failed.answer.code], [503, 'outcome_unknown']);
