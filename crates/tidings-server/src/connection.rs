@@ -21,6 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket::Socket;
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -161,7 +162,7 @@ pub(crate) async fn serve(
                     }
                 }
                 if ends.is_reset() {
-                    reset(&connection.into_parts().io.into_inner().into_stream());
+                    reset_at_close(&connection.into_parts().io.into_inner().into_stream());
                     return None;
                 }
             }
@@ -174,7 +175,7 @@ pub(crate) async fn serve(
 }
 
 /// Makes the close that follows a reset, by lingering for no time. If the option cannot be set the socket is gone already.
-fn reset(stream: &TcpStream) {
+pub(crate) fn reset_at_close(stream: &impl AsFd) {
     let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 

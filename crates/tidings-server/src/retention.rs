@@ -117,11 +117,11 @@ impl FromStr for RetentionRule {
             }
             name = rest.trim_end();
         }
-        let kept = match (durable, age.or(keep_last.map(|_| Duration::ZERO))) {
-            (Some(false), None) => Kept::InMemory,
-            (Some(false), Some(_)) => return Err(BadRule(format!("{text:?} keeps what it says is not kept"))),
-            (_, Some(_)) => Kept::Stored { age, keep_last },
-            (_, None) => return Err(BadRule(format!("{text:?} does not say what is kept"))),
+        let kept = match (durable, age.is_some() || keep_last.is_some()) {
+            (Some(false), false) => Kept::InMemory,
+            (Some(false), true) => return Err(BadRule(format!("{text:?} keeps what it says is not kept"))),
+            (_, true) => Kept::Stored { age, keep_last },
+            (_, false) => return Err(BadRule(format!("{text:?} does not say what is kept"))),
         };
         let topics = match TopicName::new(name) {
             Ok(topic) => Topics::One(topic),

@@ -1,33 +1,33 @@
-//! Room for subscribers: how many there are, and how many there may be.
+//! Room for subscribers, or for requests: how many there are, and how many there may be.
 
 use super::sync::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 /// All places. A clone is the same room.
 #[derive(Clone, Debug)]
-pub(super) struct Room {
+pub(crate) struct Room {
     taken: Arc<AtomicUsize>,
     max: usize,
 }
 
-/// A place for one subscriber, given back when it is dropped.
+/// A place for one of them, given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place(Option<Room>);
 
 impl Room {
     /// Room for so many.
-    pub(super) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         Room { taken: Arc::default(), max }
     }
 
     /// A place, if there is one.
-    pub(super) fn enter(&self) -> Option<Place> {
+    pub(crate) fn enter(&self) -> Option<Place> {
         let place = Place(Some(self.clone()));
         (self.taken.fetch_add(1, Ordering::Relaxed) < self.max).then_some(place)
     }
 
     /// Places taken now.
-    pub(super) fn taken(&self) -> usize {
+    pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
 

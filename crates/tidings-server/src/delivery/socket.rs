@@ -1,10 +1,10 @@
 //! A socket that hyper has given back: bytes go out on it as the hub has them, and it is never read as HTTP again.
 
+use crate::connection::reset_at_close;
 use bytes::Bytes;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::time::Duration;
 use tidings_hub::Framing;
 
 /// One subscriber's socket. Small, for there are many.
@@ -94,8 +94,7 @@ impl Socket {
 
     /// Cuts the connection, so that nothing the client did not read is kept for it.
     pub(super) fn reset(self) {
-        // Linger 0 makes the close a reset. If the option cannot be set the socket is gone already.
-        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        reset_at_close(&self.stream);
     }
 }
 

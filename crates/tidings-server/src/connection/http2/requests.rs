@@ -1,54 +1,37 @@
 //! Room for requests over HTTP/2: how many are under way on all connections, and how many there may be.
 
+use crate::delivery::{Place, Room};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// All places. A clone is the same room.
+/// All places, and how often there was none. A clone is the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Requests(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    under_way: AtomicUsize,
-    max: usize,
-    refused: AtomicU64,
+pub(crate) struct Requests {
+    room: Room,
+    refused: Arc<AtomicU64>,
 }
-
-/// A place for one request, given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Place(Requests);
 
 impl Requests {
     /// Room for so many.
     pub(crate) fn new(max: usize) -> Self {
-        Requests(Arc::new(Inner { under_way: AtomicUsize::new(0), max, refused: AtomicU64::new(0) }))
+        Requests { room: Room::new(max), refused: Arc::default() }
     }
 
     /// A place, if there is one; else the refusal is counted.
     pub(super) fn enter(&self) -> Option<Place> {
-        let before = self.0.under_way.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.clone());
-        if before < self.0.max {
-            return Some(place);
-        }
-        self.0.refused.fetch_add(1, Ordering::Relaxed);
-        None
+        let place = self.room.enter();
+        self.refused.fetch_add(u64::from(place.is_none()), Ordering::Relaxed);
+        place
     }
 
     /// Requests under way, streams among them.
     pub(crate) fn under_way(&self) -> usize {
-        self.0.under_way.load(Ordering::Relaxed)
+        self.room.taken()
     }
 
     /// Requests for which there was no place.
     pub(crate) fn refused(&self) -> u64 {
-        self.0.refused.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.refused.load(Ordering::Relaxed)
     }
 }
 
