@@ -6,7 +6,7 @@ mod publisher;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 pub(crate) use self::listens::Listens;
@@ -15,7 +15,7 @@ use crate::bench::Bench;
 use crate::contestant::Contestant;
 use crate::mark::Clock;
 use crate::server::{SETTLE, Server};
-use crate::stats::quantile;
+use crate::stats::milliseconds;
 use crate::swarm::{Pace, Swarm};
 use crate::usage::{cpu_seconds, memory_bytes};
 use crate::{kernel, peak, rig};
@@ -59,10 +59,7 @@ impl Crowd {
         answer["server_cpu_s_publishing"] = json!(published_cpu);
         answer["server_cpu_us_per_delivery"] = json!((cpu - published_cpu) * 1e6 / deliveries);
         let wanted = self.secs * self.requests_per_s * self.batch as f64 * RATE_SHARE_MIN;
-        match rig::flaw(&answer, wanted) {
-            Some(flaw) => bail!("{flaw}"),
-            None => Ok(answer),
-        }
+        rig::flawless(answer, wanted)
     }
 
     /// CPU seconds that publishing takes where nobody listens.
@@ -99,14 +96,10 @@ impl Crowd {
 
         let deliveries = swarm.seen.received - heard;
         let published = publisher.events - first;
-        let mut answers = publisher.take_micros();
-        let mut latencies = std::mem::take(&mut swarm.seen.micros);
+        let answer = milliseconds(&mut publisher.take_micros());
+        let latency = milliseconds(&mut std::mem::take(&mut swarm.seen.micros));
         let stalled = self.resume(&mut swarm, &publisher, tcp)?;
         let expected = self.listens.deliveries(0..self.conns, publisher.events);
-        let mut ms = |share| f64::from(quantile(&mut latencies, share)) / 1e3;
-        let latency = json!({"p50": ms(0.5), "p99": ms(0.99), "max": ms(1.0)});
-        let mut ms = |share| f64::from(quantile(&mut answers, share)) / 1e3;
-        let answer = json!({"p50": ms(0.5), "p99": ms(0.99), "max": ms(1.0)});
         Ok(json!({
             "conns": self.conns, "stuck": self.stuck, "published": published, "publish_failed": publisher.failed,
             "deliveries": deliveries, "deliveries_per_s": deliveries as f64 / seconds,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
@@ -91,11 +91,7 @@ fn run_case(bench: &Bench, case: &Case) -> Result<Value> {
         Work::Rig { contestant, load } => load.run(bench, &Server::start(bench, *contestant, load.topics())?),
         Work::Topics { contestant, topics, secs } => {
             let server = Server::start(bench, *contestant, 0)?;
-            let answer = topics::measure(&server, *topics, Duration::from_secs_f64(*secs))?;
-            match rig::flaw(&answer, 0.0) {
-                Some(flaw) => bail!("{flaw}"),
-                None => Ok(answer),
-            }
+            rig::flawless(topics::measure(&server, *topics, Duration::from_secs_f64(*secs))?, 0.0)
         }
         Work::Streams { contestant, connections, streams } => {
             http2::measure(&Server::start(bench, *contestant, 0)?, *connections, *streams)

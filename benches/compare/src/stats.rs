@@ -1,5 +1,7 @@
 //! Medians, ranges, and ratios pair by pair.
 
+use serde_json::{Value, json};
+
 /// The middle and the ends of some figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Summary {
@@ -35,8 +37,14 @@ pub(crate) fn differences(of: &[Option<f64>], than: &[Option<f64>]) -> Vec<Optio
     of.iter().zip(than).map(|(of, than)| Some((*of)? - (*than)?)).collect()
 }
 
+/// Percentiles and the longest of times in microseconds, in milliseconds. Reorders them.
+pub(crate) fn milliseconds(micros: &mut [u32]) -> Value {
+    let mut ms = |share| f64::from(quantile(micros, share)) / 1e3;
+    json!({"p50": ms(0.5), "p99": ms(0.99), "max": ms(1.0)})
+}
+
 /// The value below which a share of `values` lies, `share` from 0 to 1; 0 where there is none. Reorders them.
-pub(crate) fn quantile(values: &mut [u32], share: f64) -> u32 {
+fn quantile(values: &mut [u32], share: f64) -> u32 {
     if values.is_empty() {
         return 0;
     }

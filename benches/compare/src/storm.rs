@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
@@ -51,11 +51,7 @@ impl Storm {
     /// # Errors
     /// The server or a connection failed, or the run is no figure: with what is wrong.
     pub(crate) fn run(&self, bench: &Bench, contestant: Contestant) -> Result<Value> {
-        let answer = self.measure(&Server::start(bench, contestant, 0)?)?;
-        match rig::flaw(&answer, 0.0) {
-            Some(flaw) => bail!("{flaw}"),
-            None => Ok(answer),
-        }
+        rig::flawless(self.measure(&Server::start(bench, contestant, 0)?)?, 0.0)
     }
 
     fn measure(&self, server: &Server) -> Result<Value> {

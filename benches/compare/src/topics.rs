@@ -13,7 +13,7 @@ use crate::contestant::Contestant;
 use crate::http::Client;
 use crate::load;
 use crate::server::{SETTLE, Server};
-use crate::stats::quantile;
+use crate::stats::milliseconds;
 use crate::usage::{cpu_seconds, memory_bytes};
 
 /// As many as the publish scenario that is compared with Durable Streams.
@@ -35,12 +35,11 @@ pub(crate) fn measure(server: &Server, topics: usize, time: Duration) -> Result<
     let cpu = cpu_seconds(&ids) - cpu;
     let published = all.micros.len();
     ensure!(published > 0, "nothing was published in {} s", time.as_secs_f64());
-    let mut ms = |share| f64::from(quantile(&mut all.micros, share)) / 1e3;
     Ok(json!({
         "topics": topics, "load_s": load_s, "server_mib": memory >> 20,
         "published": published, "failed": all.failed, "publish_per_s": published as f64 / all.seconds,
         "server_cpu_us_per_publish": cpu * 1e6 / published as f64,
-        "answer_ms": {"p50": ms(0.5), "p99": ms(0.99)},
+        "answer_ms": milliseconds(&mut all.micros),
     }))
 }
 
