@@ -75,9 +75,9 @@ fn is_in_the_tail((stage, batch): (Box<Stage>, Arc<Batch>)) {
 
 // What the pump does with a commit: a batch is made and encoded, and what is oldest leaves a full tail.
 #[library_benchmark(setup = commit, teardown = is_in_the_tail)]
-#[bench::one_event(args = (64 << 20, 1), config = at_most(4_774))]
-#[bench::one_event_to_a_full_tail(args = (32 << 10, 1), config = at_most(4_816))]
-#[bench::thousand_events(args = (64 << 20, 1_000), config = at_most(1_592_000))]
+#[bench::one_event(args = (64 << 20, 1), config = at_most(6_805))]
+#[bench::one_event_to_a_full_tail(args = (32 << 10, 1), config = at_most(5_189))]
+#[bench::thousand_events(args = (64 << 20, 1_000), config = at_most(2_327_000))]
 fn append((mut stage, events): Committed) -> (Box<Stage>, Arc<Batch>) {
     let batch = stage.publish(black_box(events));
     (stage, batch)
@@ -130,7 +130,7 @@ fn all_have_all(delivered: Delivered) {
 #[library_benchmark(setup = batch_for, teardown = all_have_all)]
 #[bench::one_event_to_one(args = (1, 1), config = at_most(2_553))]
 #[bench::one_event_to_a_thousand(args = (1_000, 1), config = at_most(873_000))]
-#[bench::thousand_events_to_one(args = (1, 1_000), config = at_most(326_000))]
+#[bench::thousand_events_to_one(args = (1, 1_000), config = at_most(341_000))]
 fn deliver((mut stage, batch): Published) -> Delivered {
     stage.handle_batch(black_box(&batch));
     let bytes = stage.pass();
@@ -143,7 +143,7 @@ fn reader_behind(batches: usize) -> (Box<Stage>, usize) {
 
 // One who takes bytes again reads what came meanwhile: a slice of each of 500 batches, gathered in one turn.
 #[library_benchmark(setup = reader_behind, teardown = all_have_all)]
-#[bench::five_hundred_batches(args = (500), config = at_most(293_000))]
+#[bench::five_hundred_batches(args = (500), config = at_most(271_000))]
 fn gather((mut stage, events): (Box<Stage>, usize)) -> Delivered {
     let bytes = stage.pass();
     Delivered { stage, events, bytes }

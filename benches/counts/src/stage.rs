@@ -24,7 +24,7 @@ pub struct Stage {
 }
 
 /// A stage, and the events that its tail is handed next. Boxed, as moving it would be counted.
-pub type Committed = (Box<Stage>, Vec<Arc<Event>>);
+pub type Committed = (Box<Stage>, Vec<Event>);
 
 /// A stage, and the batch that its shard is handed next.
 pub type Published = (Box<Stage>, Arc<Batch>);
@@ -121,17 +121,17 @@ impl Stage {
         id
     }
 
-    fn next_event(&mut self, name: &str) -> Arc<Event> {
+    fn next_event(&mut self, name: &str) -> Event {
         self.head = Seq(self.head.0 + 1);
         let (seq, topics) = (Some(self.head), topic(name).into());
         let content = Content::text(&"x".repeat(DATA_BYTES));
-        Arc::new(Event { seq, time: UnixMillis(0), topics, event_type: None, content, expires: None })
+        Event { seq, time: UnixMillis(0), topics, event_type: None, content, expires: None }
     }
 
     // What is counted.
 
     /// What the pump does with a commit.
-    pub fn publish(&mut self, events: Vec<Arc<Event>>) -> Arc<Batch> {
+    pub fn publish(&mut self, events: Vec<Event>) -> Arc<Batch> {
         self.tail.append(events)
     }
 

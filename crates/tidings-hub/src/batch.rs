@@ -3,7 +3,6 @@
 use crate::block::{Block, Gauge};
 use crate::{Epoch, Event, Pos, Seq, TopicName};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What [`Tail`](crate::Tail) hands to every shard: events, their positions, and their bytes. Immutable and shared.
 #[derive(Debug)]
@@ -16,6 +15,8 @@ pub struct Batch {
     pub before: Seq,
     /// The newest stored event up to and including this batch.
     pub head: Seq,
+    /// Bytes its events take beside their frames, near enough for a bound.
+    pub(crate) event_bytes: usize,
     /// Whether one of its events may expire. The others are sent without a look at the time.
     pub(crate) has_expiring: bool,
     block: Block,
@@ -30,15 +31,9 @@ pub(crate) struct TopicRun {
 }
 
 impl Batch {
-    pub(crate) fn new(
-        epoch: Epoch,
-        first: Pos,
-        start: Pos,
-        before: Seq,
-        events: Vec<Arc<Event>>,
-        gauge: Gauge,
-    ) -> Self {
+    pub(crate) fn new(epoch: Epoch, first: Pos, start: Pos, before: Seq, mut events: Vec<Event>, gauge: Gauge) -> Self {
         assert!(!events.is_empty(), "a commit makes at least one event visible");
+        share_topics(&mut events);
         let mut by_topic: BTreeMap<&TopicName, Vec<u32>> = BTreeMap::new();
         // Frames lie in memory grouped by their own topic, so that a topic's run is one slice.
         let mut layout: BTreeMap<&TopicName, Vec<u32>> = BTreeMap::new();
@@ -60,11 +55,14 @@ impl Batch {
             .into_iter()
             .map(|(topic, events)| TopicRun { topic: topic.clone(), events: events.into() })
             .collect();
-        Batch { first, start, before, head, has_expiring, block: Block::new(epoch, events, layout, gauge), runs }
+        let weight: usize = events.iter().map(Event::weight).sum();
+        let mut block = Block::new(epoch, events, layout, gauge);
+        let event_bytes = size_of::<Batch>() + weight - block.share_texts();
+        Batch { first, start, before, head, event_bytes, has_expiring, block, runs }
     }
 
     /// The events, in order.
-    pub fn events(&self) -> &[Arc<Event>] {
+    pub fn events(&self) -> &[Event] {
         self.block.events()
     }
 
@@ -96,5 +94,15 @@ impl Batch {
     pub(crate) fn pos_after(&self, seq: Seq) -> Pos {
         let passed = self.events().iter().rposition(|e| e.seq.is_some_and(|s| s <= seq)).map_or(0, |index| index + 1);
         self.first.plus(passed)
+    }
+}
+
+/// Events that follow each other often have the same topics: then they share one list of them.
+fn share_topics(events: &mut [Event]) {
+    for index in 1..events.len() {
+        let [before, event] = &mut events[index - 1..=index] else { unreachable!("two are two") };
+        if event.topics == before.topics {
+            event.topics = before.topics.clone();
+        }
     }
 }

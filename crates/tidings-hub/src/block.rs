@@ -7,6 +7,7 @@ use crate::{Content, Epoch, Event, EventId, Form, Format, Framing, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use bytestring::ByteString;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tidings_wire::Frame;
@@ -15,10 +16,11 @@ use tidings_wire::Frame;
 #[derive(Debug)]
 pub(crate) struct Block {
     epoch: Epoch,
-    events: Box<[Arc<Event>]>,
+    events: Box<[Event]>,
     /// The order in which frames lie in memory: those of one topic back to back.
     layout: Box<[u32]>,
-    forms: [OnceLock<Encoded>; Form::COUNT],
+    /// Most blocks are wanted in one form only: each lies in a box of its own.
+    forms: [OnceLock<Box<Encoded>>; Form::COUNT],
     gauge: Gauge,
     /// What of its bytes the gauge counts.
     counted: AtomicUsize,
@@ -59,7 +61,7 @@ const CHUNK_END: &[u8] = b"\r\n";
 
 impl Block {
     /// A block of `events`, laid out in memory in the order of `layout` (a permutation of their indexes).
-    pub(crate) fn new(epoch: Epoch, events: Vec<Arc<Event>>, layout: Vec<u32>, gauge: Gauge) -> Self {
+    pub(crate) fn new(epoch: Epoch, events: Vec<Event>, layout: Vec<u32>, gauge: Gauge) -> Self {
         assert_eq!(events.len(), layout.len(), "the layout is a permutation of the events");
         Block {
             epoch,
@@ -73,7 +75,7 @@ impl Block {
     }
 
     /// The events, in their order.
-    pub(crate) fn events(&self) -> &[Arc<Event>] {
+    pub(crate) fn events(&self) -> &[Event] {
         &self.events
     }
 
@@ -87,6 +89,25 @@ impl Block {
     /// Some bytes of a form, by an extent.
     pub(crate) fn bytes(&self, form: Form, start: usize, end: usize) -> Bytes {
         self.encoded(form).bytes.slice(start..end)
+    }
+
+    /// Encodes the most common form, and has every text that lies in its frame as it is (one of one line does) be that slice
+    /// of it. Answers how many bytes are held once less.
+    pub(crate) fn share_texts(&mut self) -> usize {
+        let bytes = self.encoded(Form::Sse).bytes.clone();
+        let mut shared = 0;
+        for index in 0..self.events.len() {
+            let (_, end) = self.extent(index, Format { form: Form::Sse, framing: Framing::Bare });
+            let Content::Text { text, .. } = &mut self.events[index].content else { continue };
+            // The data stands last in a frame, and the frame ends with an empty line.
+            let end = end - b"\n\n".len();
+            let slice = end.saturating_sub(text.len())..end;
+            if bytes[slice.clone()] == *text.as_bytes() {
+                shared += text.len();
+                *text = ByteString::try_from(bytes.slice(slice)).expect("equal to a text");
+            }
+        }
+        shared
     }
 
     fn place(&self, index: usize, format: Format) -> (&Encoded, usize, usize) {
@@ -106,7 +127,7 @@ impl Block {
                 self.counted.fetch_add(encoded.bytes.len(), Ordering::Relaxed);
                 self.gauge.0.fetch_add(encoded.bytes.len(), Ordering::Relaxed);
             }
-            encoded
+            Box::new(encoded)
         })
     }
 
@@ -128,7 +149,7 @@ impl Drop for Block {
     }
 }
 
-fn encode(epoch: Epoch, events: &[Arc<Event>], layout: &[u32], form: Form) -> Encoded {
+fn encode(epoch: Epoch, events: &[Event], layout: &[u32], form: Form) -> Encoded {
     // Near enough that it grows once at most: the id, the fields' names, the chunk's frame.
     const AROUND: usize = 64;
     let mut bytes = Vec::with_capacity(events.iter().map(|event| event.content.bytes().len() + AROUND).sum());
@@ -194,15 +215,15 @@ mod tests {
     use super::*;
     use crate::{Seq, TopicName, UnixMillis};
 
-    fn event(seq: u64, data: &str) -> Arc<Event> {
-        Arc::new(Event {
+    fn event(seq: u64, data: &str) -> Event {
+        Event {
             seq: Some(Seq(seq)),
             time: UnixMillis(0),
             topics: TopicName::new("t").unwrap().into(),
             event_type: None,
             content: Content::text(data),
             expires: None,
-        })
+        }
     }
 
     fn frame(block: &Block, index: usize, format: Format) -> Bytes {
@@ -224,6 +245,22 @@ mod tests {
         let bare = frame(&block, 0, BARE);
         let inside = chunked.as_ptr_range();
         assert!(inside.contains(&bare.as_ptr()), "one allocation serves both");
+    }
+
+    #[test]
+    fn a_text_of_one_line_is_a_slice_of_its_frame() {
+        let texts = ["one line", "two\nlines", "ends\n", "with\rreturn", "grüße", ""];
+        let events: Vec<Event> = (1..).zip(texts).map(|(seq, text)| event(seq, text)).collect();
+        let layout = (0..texts.len() as u32).rev().collect();
+        let mut block = Block::new(Epoch::from_random(0), events.clone(), layout, Gauge::default());
+        assert_eq!(block.share_texts(), "one line".len() + "grüße".len());
+        assert_eq!(block.events(), events, "the same texts");
+        for (index, event) in block.events().iter().enumerate() {
+            let frames = block.encoded(Form::Sse).bytes.as_ptr_range();
+            let Content::Text { text, .. } = &event.content else { unreachable!("all are texts") };
+            let is_slice = !text.is_empty() && frames.contains(&text.as_ptr());
+            assert_eq!(is_slice, ["one line", "grüße"].contains(&&**text), "{index}: {text:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! One event, parsed: what the engine orders, the tail encodes and everybody shares.
 
 use crate::{Seq, TopicName, UnixMillis};
+use bytestring::ByteString;
+use std::sync::Arc;
 use tidings_wire::EventType;
 
 /// An event as it stands in the order. Immutable, shared by reference.
@@ -36,15 +38,15 @@ impl Event {
         self.expires.is_some_and(|at| at <= now)
     }
 
-    /// Bytes this event holds in memory, near enough for a bound: its content, its names, and the struct itself.
+    /// Bytes this event holds in memory, near enough for a bound: the struct itself, its names and its content.
     pub fn weight(&self) -> usize {
         size_of::<Event>() + self.content.bytes().len() + self.topics.0.len() * size_of::<TopicName>()
     }
 }
 
-/// One to [`Topics::MAX`] different topics, in the publisher's order.
+/// One to [`Topics::MAX`] different topics, in the publisher's order. Cheap to share: many events have the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topics(Box<[TopicName]>);
+pub struct Topics(Arc<[TopicName]>);
 
 /// The list of topics is empty, too long, or names one twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,8 +90,8 @@ pub enum Content {
     Text {
         /// The essence `type/subtype` in lower case.
         content_type: Option<Box<str>>,
-        /// The text.
-        text: Box<str>,
+        /// The text; perhaps a slice of the event's frame.
+        text: ByteString,
     },
     /// Any bytes; readers of server-sent events get a `data:` URL.
     Binary {

@@ -48,7 +48,7 @@ impl ReadFrom {
 #[derive(Clone, Debug)]
 pub struct History {
     /// The events.
-    pub events: Vec<Arc<Event>>,
+    pub events: Vec<Event>,
     /// The position just before the first event, or `next` where there is none.
     pub start: Seq,
     /// How far was looked: every event of the selection up to here is in the page, or was in one before it.

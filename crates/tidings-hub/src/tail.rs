@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::block::Gauge;
-use crate::{Epoch, Event, Form, Format, Framing, Pos, Seq, TopicName};
+use crate::{Epoch, Event, Pos, Seq, TopicName};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ pub struct Tail {
     bytes_max: usize,
     next: Pos,
     head: Seq,
-    /// First position and event bytes of each batch that is held, oldest first.
-    held: VecDeque<(Arc<Batch>, usize)>,
+    /// The batches that are held, oldest first.
+    held: VecDeque<Arc<Batch>>,
     event_bytes: usize,
     gauge: Gauge,
 }
@@ -28,17 +28,15 @@ impl Tail {
     }
 
     /// Appends one commit's events, which must not be empty, and returns the batch that every shard is handed.
-    pub fn append(&mut self, events: Vec<Arc<Event>>) -> Arc<Batch> {
-        let weight: usize = events.iter().map(|e| e.weight()).sum();
+    pub fn append(&mut self, events: Vec<Event>) -> Arc<Batch> {
+        let weight: usize = events.iter().map(Event::weight).sum();
         // Room is made first, so that the batch can say where the tail starts once it is in.
         while self.event_bytes + self.gauge.get() + 2 * weight > self.bytes_max && self.drop_oldest() {}
         let batch = Arc::new(Batch::new(self.epoch, self.next, self.start(), self.head, events, self.gauge.clone()));
-        // The common form is encoded here, once, before any shard asks; the others wait until somebody wants them.
-        batch.block().extent(0, Format { form: Form::Sse, framing: Framing::Chunked });
-        self.event_bytes += weight;
+        self.event_bytes += batch.event_bytes;
         self.next = batch.end();
         self.head = batch.head;
-        self.held.push_back((batch.clone(), weight));
+        self.held.push_back(batch.clone());
         batch
     }
 
@@ -48,7 +46,7 @@ impl Tail {
     /// Answers the oldest position that the tail holds now; every shard is told it by [`Shard::handle_let_go`](crate::Shard::handle_let_go),
     /// whether or not anything was let go of, and between the same two batches.
     pub fn let_go(&mut self, topic: &TopicName) -> Pos {
-        if self.held.iter().any(|(batch, _)| batch.has_event_of(topic)) {
+        if self.held.iter().any(|batch| batch.has_event_of(topic)) {
             while self.drop_oldest() {}
             assert_eq!((self.event_bytes, self.events()), (0, 0), "what holds nothing counts nothing");
         }
@@ -56,15 +54,15 @@ impl Tail {
     }
 
     fn drop_oldest(&mut self) -> bool {
-        let Some((oldest, bytes)) = self.held.pop_front() else { return false };
-        self.event_bytes -= bytes;
+        let Some(oldest) = self.held.pop_front() else { return false };
+        self.event_bytes -= oldest.event_bytes;
         oldest.block().retire();
         true
     }
 
     /// The oldest position held; the next one where nothing is.
     fn start(&self) -> Pos {
-        self.held.front().map_or(self.next, |(oldest, _)| oldest.first)
+        self.held.front().map_or(self.next, |oldest| oldest.first)
     }
 
     /// Bytes of events and frames held now.
@@ -79,7 +77,7 @@ impl Tail {
 
     /// How many events are held.
     pub fn events(&self) -> usize {
-        self.held.front().map_or(0, |(oldest, _)| self.next.offset_from(oldest.first))
+        self.held.front().map_or(0, |oldest| self.next.offset_from(oldest.first))
     }
 }
 
@@ -88,7 +86,7 @@ mod tests {
     use super::*;
     use crate::{Content, UnixMillis};
 
-    fn events(seqs: &[Option<u64>], size: usize) -> Vec<Arc<Event>> {
+    fn events(seqs: &[Option<u64>], size: usize) -> Vec<Event> {
         let event = |seq: &Option<u64>| Event {
             seq: seq.map(Seq),
             time: UnixMillis(0),
@@ -97,7 +95,7 @@ mod tests {
             content: Content::text(&"x".repeat(size)),
             expires: None,
         };
-        seqs.iter().map(|s| Arc::new(event(s))).collect()
+        seqs.iter().map(event).collect()
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The fear: an event that is worthless by now is sent to somebody who was away, or what is new is held back from who was there.
 
-use std::sync::Arc;
 use std::time::Duration;
 use tidings_hub::{
     Content, Event, EventId, Form, Format, Framing, ResumePoint, Seq, Shard, Spec, Tail, Time, TopicName, UnixMillis,
@@ -94,7 +93,7 @@ fn a_topics_run_is_one_slice_and_is_cut_only_where_something_has_expired() {
         let config = shard_config();
         let mut tail = Tail::new(config.epoch, Seq::START, 1 << 20);
         let mut shard = Shard::new(config.clone(), Time::from_millis(1_000), UnixMillis(100));
-        let events = (1..=50).map(|seq| Arc::new(event(seq, expires.filter(|_| seq == 25))));
+        let events = (1..=50).map(|seq| event(seq, expires.filter(|_| seq == 25)));
         shard.handle_batch(&tail.append(events.collect()));
         let spec = Spec { selection: Wish::topics(&["a"]).selection(), format: CHUNKED, bare_events: true };
         shard.subscribe(spec, ResumePoint::After(EventId { epoch: config.epoch, seq: Seq::START }));

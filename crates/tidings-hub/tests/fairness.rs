@@ -1,6 +1,5 @@
 //! The fears: whoever has little to be sent waits for all who have much; and publishers wait where they need not, or do not where they should.
 
-use std::sync::Arc;
 use tidings_hub::{
     Content, Event, Form, Format, Framing, Grant, ResumePoint, Selection, Seq, Shard, Spec, SubscriberId, Tail, Time,
     TopicName, UnixMillis,
@@ -68,7 +67,7 @@ impl Passing {
             content: Content::text(text),
             expires: None,
         };
-        self.shard.handle_batch(&self.tail.append(vec![Arc::new(event)]));
+        self.shard.handle_batch(&self.tail.append(vec![event]));
     }
 
     /// One offer, which is taken whole.

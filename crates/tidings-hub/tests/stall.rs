@@ -85,7 +85,7 @@ fn a_reader_that_takes_nothing_is_offered_nothing() {
             content: Content::text("x"),
             expires: None,
         };
-        shard.handle_batch(&engine.append(vec![event.into()]));
+        shard.handle_batch(&engine.append(vec![event]));
         while let Some(transmit) = shard.poll_transmit() {
             let is_stuck = transmit.id == stuck;
             to_stuck += usize::from(is_stuck);

@@ -23,6 +23,7 @@ const EDGES: &[Allowed] = &[
         others: Some(&[
             "base64",
             "bytes",
+            "bytestring",
             "fastrand",
             "foldhash",
             "hashbrown",

@@ -181,7 +181,7 @@ mod tests {
         EventId { epoch: Epoch::from_random(epoch), seq: Seq(seq) }
     }
 
-    fn history(events: Vec<Arc<Event>>) -> History {
+    fn history(events: Vec<Event>) -> History {
         let (start, next) = (Seq(3), Seq(9));
         History { events, start, next, more: true, gap: false, drops: 2, truncated: true, head: Seq(20) }
     }
@@ -229,7 +229,7 @@ mod tests {
         };
         let epoch = Epoch::from_random(EPOCH);
         let gap = Place::new(ResumePoint::unknown("x\"y"), epoch).gap(epoch, &history(vec![]));
-        let page = write_page(epoch, &history(vec![Arc::new(event.clone()), Arc::new(event)]), gap.as_ref());
+        let page = write_page(epoch, &history(vec![event.clone(), event]), gap.as_ref());
         let page: serde_json::Value = serde_json::from_slice(&page).unwrap();
         assert_eq!(page["events"].as_array().unwrap().len(), 2);
         assert_eq!(page["events"][1]["data"], "a\"b");

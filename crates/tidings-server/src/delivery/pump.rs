@@ -62,7 +62,7 @@ impl Sink for Pump {
 }
 
 impl Pump {
-    fn append(&mut self, events: Vec<Arc<Event>>) {
+    fn append(&mut self, events: Vec<Event>) {
         let batch = self.tail.append(events);
         for mailbox in &self.mailboxes {
             let waited = mailbox.leave(batch.clone());

@@ -7,7 +7,6 @@ pub use embedded::{EmbeddedEngine, EngineParts, OpenError, StoredKey};
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 use tidings_hub::{Content, Epoch, Event, History, Read, Seq, TopicName, Topics, UnixMillis};
 use tidings_wire::EventType;
@@ -45,7 +44,7 @@ pub struct Key {
 #[derive(Clone, Debug)]
 pub enum Commit {
     /// Events, at least one, in order.
-    Events(Vec<Arc<Event>>),
+    Events(Vec<Event>),
     /// A topic's history was deleted, up to its newest event so far.
     Deleted(TopicName),
 }

@@ -107,7 +107,7 @@ pub(crate) fn target(ask: &Ask) -> String {
 fn line(post: &Post) -> Value {
     let mut line = json!({ "topics": post.topics });
     match &post.content {
-        Content::Text { text, .. } => line["data"] = json!(text),
+        Content::Text { text, .. } => line["data"] = json!(&**text),
         Content::Binary { content_type, bytes } => {
             line["content_type"] = json!(content_type);
             line["data_base64"] = json!(base64(bytes));

@@ -161,14 +161,14 @@ impl FakeEngine {
     }
 
     /// The next commit for the tail. It may be merged with those behind it, as a pump does that is late.
-    pub fn take_commit(&mut self, merge: usize) -> Option<Vec<Arc<Event>>> {
+    pub fn take_commit(&mut self, merge: usize) -> Option<Vec<Event>> {
         let mut len = 0;
         for _ in 0..merge {
             let Some(Commit::Events(events)) = self.commits.front() else { break };
             len += events;
             self.commits.pop_front();
         }
-        let events = self.records[self.fed..self.fed + len].iter().map(|r| r.event.clone()).collect();
+        let events = self.records[self.fed..self.fed + len].iter().map(|r| Event::clone(&r.event)).collect();
         self.fed += len;
         (len > 0).then_some(events)
     }

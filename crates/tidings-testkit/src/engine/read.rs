@@ -22,7 +22,8 @@ impl FakeEngine {
         };
         let kept = self.kept(selection, now).count();
         let truncated = matches!(read.from, ReadFrom::Newest(n) if kept > n as usize);
-        History { events: wanted, start, next, more, gap, drops: self.drops, truncated, head: self.head() }
+        let events = wanted.iter().map(|event| Event::clone(event)).collect();
+        History { events, start, next, more, gap, drops: self.drops, truncated, head: self.head() }
     }
 
     fn kept<'a>(

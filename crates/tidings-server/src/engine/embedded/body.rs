@@ -22,9 +22,10 @@ const FIELD_HEAD_BYTES_MAX: usize = 1 + 10;
 pub(crate) fn encode(event_type: Option<&EventType>, content: &Content) -> Vec<u8> {
     let event_type = event_type.map_or("", EventType::as_str);
     let content_type = content.content_type().unwrap_or_default();
-    let (tag, data) = match content {
-        Content::Text { text, .. } => (TEXT, text.as_bytes()),
-        Content::Binary { bytes, .. } => (BYTES, &**bytes),
+    let data = content.bytes();
+    let tag = match content {
+        Content::Text { .. } => TEXT,
+        Content::Binary { .. } => BYTES,
     };
     let mut body = Vec::with_capacity(3 * FIELD_HEAD_BYTES_MAX + event_type.len() + content_type.len() + data.len());
     // Neither a type nor a content type is ever empty: what is empty is not there.

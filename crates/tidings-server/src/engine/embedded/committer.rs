@@ -45,7 +45,7 @@ impl Committer {
     ) {
         self.reads.committed();
         let (mut appends, mut first) = (0, None);
-        let mut events: Vec<Arc<Event>> = Vec::new();
+        let mut events: Vec<Event> = Vec::new();
         let mut answers = Answers::default();
         for (ticket, placed) in group {
             appends += 1;
@@ -77,7 +77,7 @@ impl Committer {
         self.sink.wake();
     }
 
-    fn show(&mut self, events: &mut Vec<Arc<Event>>) {
+    fn show(&mut self, events: &mut Vec<Event>) {
         if !events.is_empty() {
             self.sink.commit(Commit::Events(std::mem::take(events)));
         }
@@ -124,14 +124,14 @@ impl Committer {
 }
 
 /// Makes events of drafts: numbered one by one where they are stored.
-fn number(drafts: Vec<Draft>, at: Placed, events: &mut Vec<Arc<Event>>) -> Vec<Option<Seq>> {
+fn number(drafts: Vec<Draft>, at: Placed, events: &mut Vec<Event>) -> Vec<Option<Seq>> {
     let mut next = at.first;
     let mut seqs = Vec::with_capacity(drafts.len());
     for Draft { topics, event_type, content, durable, expires, key: _ } in drafts {
         let seq = durable.then_some(Seq(next));
         next += u64::from(durable);
         seqs.push(seq);
-        events.push(Arc::new(Event { seq, time: unix_millis(at.time), topics, event_type, content, expires }));
+        events.push(Event { seq, time: unix_millis(at.time), topics, event_type, content, expires });
     }
     seqs
 }

@@ -52,13 +52,13 @@ fn history(page: Page, unreadable: &AtomicU64) -> History {
     let mut events = Vec::with_capacity(records.len());
     for record in records {
         match event(record) {
-            Some(event) => events.push(Arc::new(event)),
+            Some(event) => events.push(event),
             None => _ = unreadable.fetch_add(1, Ordering::Relaxed),
         }
     }
     let (next, head) = (Seq(next), Seq(head));
     // The first that could be read, where there is one.
-    let first = events.first().and_then(|event: &Arc<Event>| event.seq);
+    let first = events.first().and_then(|event: &Event| event.seq);
     let start = first.map_or(Seq(start), Seq::before);
     History { events, start, next, more, gap, drops, truncated, head }
 }

@@ -43,7 +43,7 @@ fn of_a(size: usize) -> Vec<Draft> {
 }
 
 /// What a sink was handed.
-type Seen = Arc<Mutex<Vec<Arc<Event>>>>;
+type Seen = Arc<Mutex<Vec<Event>>>;
 
 struct Keep(Seen);
 
@@ -82,7 +82,7 @@ async fn numbers(engine: &EmbeddedEngine, names: &str) -> Vec<u64> {
 /// All that was ever appended, and which events of each topic are gone.
 #[derive(Default)]
 struct Model {
-    events: Vec<Arc<Event>>,
+    events: Vec<Event>,
     dropped: BTreeMap<TopicName, Seq>,
 }
 
@@ -97,10 +97,10 @@ impl Model {
     }
 
     /// What a read answers, all pages together, and whether events are missing.
-    fn expected(&self, selection: &Selection, from: ReadFrom) -> (Vec<Arc<Event>>, bool) {
-        let wanted = |event: &&Arc<Event>| selection.passes_type(event) && self.serves(event, selection);
-        let wanted: Vec<Arc<Event>> = self.events.iter().filter(wanted).cloned().collect();
-        let is_missed = |event: &&Arc<Event>| {
+    fn expected(&self, selection: &Selection, from: ReadFrom) -> (Vec<Event>, bool) {
+        let wanted = |event: &&Event| selection.passes_type(event) && self.serves(event, selection);
+        let wanted: Vec<Event> = self.events.iter().filter(wanted).cloned().collect();
+        let is_missed = |event: &&Event| {
             event.topics.iter().any(|topic| selection.selects_topic(topic) && self.is_dropped(event, topic))
         };
         let mut missed = self.events.iter().filter(is_missed);
@@ -116,12 +116,12 @@ impl Model {
             ReadFrom::Newest(n) => (wanted[wanted.len().saturating_sub(n as usize)..].to_vec(), false),
             ReadFrom::LastEach { after } => {
                 let newest = |name: &TopicName| {
-                    let of_it = |event: &&Arc<Event>| {
+                    let of_it = |event: &&Event| {
                         event.topics.iter().any(|topic| topic == name) && !self.is_dropped(event, name)
                     };
                     wanted.iter().rev().find(of_it).filter(|event| event.seq.unwrap() > after).cloned()
                 };
-                let mut events: Vec<Arc<Event>> = selection.topics().iter().filter_map(newest).collect();
+                let mut events: Vec<Event> = selection.topics().iter().filter_map(newest).collect();
                 events.sort_by_key(|event| event.seq);
                 events.dedup_by_key(|event| event.seq);
                 (events, false)
@@ -130,7 +130,7 @@ impl Model {
     }
 
     fn delete(&mut self, name: &TopicName) {
-        let of_it = |event: &&Arc<Event>| event.topics.iter().any(|topic| topic == name);
+        let of_it = |event: &&Event| event.topics.iter().any(|topic| topic == name);
         if let Some(newest) = self.events.iter().rev().find(of_it) {
             self.dropped.insert(name.clone(), newest.seq.unwrap());
         }
@@ -138,9 +138,9 @@ impl Model {
 }
 
 /// All pages of a read, one behind the other, with the first page.
-async fn pages(engine: &EmbeddedEngine, mut read: Read) -> (Vec<Arc<Event>>, History) {
+async fn pages(engine: &EmbeddedEngine, mut read: Read) -> (Vec<Event>, History) {
     let first = engine.read(read.clone()).await.unwrap();
-    let mut events: Vec<Arc<Event>> = Vec::new();
+    let mut events: Vec<Event> = Vec::new();
     let mut page = first.clone();
     loop {
         assert!(page.events.len() <= read.events_max);
