@@ -103,8 +103,8 @@ fn three_are_ready((stage, _): Published) {
 
 // A shard finds out who wants an event, among a thousand patterns.
 #[library_benchmark(setup = batch_among_patterns, teardown = three_are_ready)]
-#[bench::known_topic(args = ("site-40/line-42/sensor-43", "site-40/line-42/sensor-43"), config = at_most(788))]
-#[bench::new_topic(args = ("site-40/line-42/sensor-43", "site-80/line-82/sensor-83"), config = at_most(3_245))]
+#[bench::known_topic(args = ("site-40/line-42/sensor-43", "site-40/line-42/sensor-43"), config = at_most(982))]
+#[bench::new_topic(args = ("site-40/line-42/sensor-43", "site-80/line-82/sensor-83"), config = at_most(3_798))]
 fn match_patterns((mut stage, batch): Published) -> Published {
     stage.handle_batch(black_box(&batch));
     (stage, batch)

@@ -64,6 +64,7 @@ fn config(seed: u64, rng: &mut fastrand::Rng) -> WorldConfig {
     shard.turn_bytes_max = rng.usize(64..8192);
     shard.turn_slices_max = rng.usize(4..40);
     shard.turn_scan_max = rng.usize(1..30);
+    shard.noted_max = rng.usize(0..12);
     shard.held_bytes_max = rng.usize(200..6000);
     shard.replay_bytes_max = rng.usize(500..20_000);
     shard.fetches_max = rng.usize(1..4);

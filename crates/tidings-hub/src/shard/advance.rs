@@ -17,7 +17,10 @@ impl Shard {
         self.window.push(batch.clone());
         for run in batch.runs() {
             for key in self.topics.enter(run, first, &self.groups) {
-                let group = self.groups.get(*key);
+                let group = self.groups.get_mut(*key);
+                if let Some(noted) = &mut group.noted {
+                    noted.note(batch, run, self.config.noted_max);
+                }
                 let (members, lane) = (&group.members, group.lane());
                 self.counters.visited += members.len() as u64;
                 for &index in members {

@@ -22,6 +22,8 @@ pub struct ShardConfig {
     pub turn_slices_max: usize,
     /// Positions looked at for one turn of a subscription that must search (patterns, filters).
     pub turn_scan_max: usize,
+    /// Positions that a group of several topics or of patterns notes of what came for it lately. Beyond, its readers search.
+    pub noted_max: usize,
     /// Bytes of half-sent frames held although the tail let go of them.
     pub held_bytes_max: usize,
     /// Bytes of encoded history pages alive; when half of it is used, a subscription that stalls gives its page back.

@@ -28,6 +28,9 @@ pub struct Counters {
     /// Subscriptions visited because a batch has an event of theirs, and topics looked through for a new pattern: the work that
     /// must grow with matches, not with all there are.
     pub visited: u64,
+    /// Positions of the tail looked at for what is sent next, and topics asked for theirs: the same for a reader of many topics as for one
+    /// of a single topic, as long as both keep up.
+    pub looked: u64,
     /// Reads of history answered.
     pub fetched: u64,
 }

@@ -140,6 +140,7 @@ impl Shard {
         let group = self.groups.get(key);
         let run =
             Run::from_tail(&self.window, &self.topics, key, group, Place::Tail { pos, seq }, self.turn_max(), expiry);
+        self.counters.looked += run.looked as u64;
         let run = Arc::new(run);
         self.run = Some((key, pos, expiry, run.clone()));
         run

@@ -3,9 +3,10 @@
 //! Topics list groups, not subscriptions: a run is found and framed once for all members, and a memo of what a pattern
 //! matches is kept once. The grant is part of the selection, and so of the memo.
 
+use super::noted::Noted;
 use super::ring::Lane;
 use crate::map::{Map, map};
-use crate::{Format, Selection};
+use crate::{Format, Pos, Selection};
 use slab::Slab;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub(super) struct Group {
     pub(super) format: Format,
     /// Indexes of its subscriptions in the shard's table.
     pub(super) members: Vec<u32>,
+    /// What came for it lately. A group of one topic needs none: that topic's index says it, and such groups are many.
+    pub(super) noted: Option<Box<Noted>>,
 }
 
 impl Group {
@@ -39,12 +42,13 @@ impl Groups {
         Groups { slab: Slab::new(), by_spec: map(seed) }
     }
 
-    /// The group of a selection and format, and whether it is new.
-    pub(super) fn find_or_insert(&mut self, selection: Arc<Selection>, format: Format) -> (GroupKey, bool) {
+    /// The group of a selection and format, and whether it is new: then it begins with the event that will be at `next`.
+    pub(super) fn find_or_insert(&mut self, selection: Arc<Selection>, format: Format, next: Pos) -> (GroupKey, bool) {
         if let Some(key) = self.by_spec.get(&(selection.clone(), format)) {
             return (*key, false);
         }
-        let index = self.slab.insert(Group { selection: selection.clone(), format, members: Vec::new() });
+        let noted = (!selection.is_one_topic()).then(|| Box::new(Noted::new(next)));
+        let index = self.slab.insert(Group { selection: selection.clone(), format, members: Vec::new(), noted });
         let key = GroupKey(u32::try_from(index).expect("a shard has far fewer than 2^32 groups"));
         self.by_spec.insert((selection, format), key);
         (key, true)
@@ -52,6 +56,10 @@ impl Groups {
 
     pub(super) fn get(&self, key: GroupKey) -> &Group {
         &self.slab[key.0 as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, key: GroupKey) -> &mut Group {
+        &mut self.slab[key.0 as usize]
     }
 
     /// Adds a subscription and returns its place among the members.
@@ -78,5 +86,27 @@ impl Groups {
 
     pub(super) fn len(&self) -> usize {
         self.slab.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Form, Framing, Grant, Pattern, TopicName};
+
+    #[test]
+    fn a_group_of_one_topic_notes_nothing() {
+        let mut groups = Groups::new(1);
+        for (topics, pattern, notes) in
+            [(&["a"][..], None, false), (&["a", "b"], None, true), (&["a"], Some("b/*"), true)]
+        {
+            let topics = topics.iter().map(|name| TopicName::new(name).unwrap()).collect();
+            let patterns = pattern.map(|text| Pattern::new(text).unwrap()).into_iter().collect();
+            let selection = Selection::new(topics, patterns, Vec::new(), Grant::local().into()).unwrap();
+            let format = Format { form: Form::Sse, framing: Framing::Bare };
+            let (key, is_new) = groups.find_or_insert(selection.into(), format, Pos(7));
+            assert!(is_new);
+            assert_eq!(groups.get(key).noted.is_some(), notes);
+        }
     }
 }

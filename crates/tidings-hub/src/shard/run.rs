@@ -2,13 +2,12 @@
 
 use super::groups::{Group, GroupKey};
 use super::page::Page;
+use super::search::Search;
 use super::topics::Topics;
 use super::window::Window;
 use crate::block::Block;
 use crate::{Event, Format, Pos, Seq, UnixMillis};
 use bytes::Bytes;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// Frames in order, as few slices as memory allows.
 #[derive(Debug)]
@@ -18,6 +17,8 @@ pub(super) struct Run {
     pub(super) bytes: usize,
     /// Whether an event was met that expires: then the run is for those only who ask at the same time.
     pub(super) has_expiring: bool,
+    /// Positions looked at in the tail, and topics asked for theirs.
+    pub(super) looked: usize,
     /// The cursor once all of it is sent: behind the last frame, or further where nothing more was found.
     pub(super) to: Place,
 }
@@ -64,7 +65,7 @@ pub(super) struct TurnMax {
 
 impl Run {
     fn new(from: Place) -> Self {
-        Run { slices: Vec::new(), frames: Vec::new(), bytes: 0, has_expiring: false, to: from }
+        Run { slices: Vec::new(), frames: Vec::new(), bytes: 0, has_expiring: false, looked: 0, to: from }
     }
 
     /// What a group reads out of the tail, from a place in it on.
@@ -79,22 +80,22 @@ impl Run {
     ) -> Self {
         let Place::Tail { pos, .. } = from else { unreachable!("the tail is read from a place in it") };
         let mut run = Builder::new(from, group.format, max);
-        let mut looked = 0;
-        let scans = scans(window, group, pos);
-        for at in positions(window, topics, group, pos, scans) {
+        let search = Search::new(window, group, pos);
+        run.run.looked = search.asks();
+        let looked_max = search.asks() + max.scan;
+        for at in search.positions(topics) {
             let (batch, index) = window.at(at);
             let event = &batch.events()[index];
             let behind = Place::Tail { pos: at.plus(1), seq: event.seq.unwrap_or_else(|| batch.seq_before(index)) };
-            // A scan over the tail meets foreign events; the merge over named topics meets none.
-            let wanted = group.selection.passes_type(event) && (!scans || is_selected(topics, key, group, event));
+            let wanted = group.selection.passes_type(event) && (!search.meets_others() || topics.selects(key, event));
             let is_expiring = batch.has_expiring && wanted && event.expires.is_some();
             run.run.has_expiring |= is_expiring;
-            looked += 1;
+            run.run.looked += 1;
             if wanted && (!is_expiring || expiry.passes(event)) && !run.push(batch.block(), index, behind) {
                 return run.finish();
             }
             run.run.to = behind;
-            if looked == max.scan {
+            if run.run.looked == looked_max {
                 return run.finish();
             }
         }
@@ -114,58 +115,6 @@ impl Run {
         }
         run.finish()
     }
-}
-
-/// Whether every position is looked at: where patterns select, and where fewer events have come than there are topics to be asked for theirs.
-fn scans(window: &Window, group: &Group, pos: Pos) -> bool {
-    let names = group.selection.topics();
-    !group.selection.patterns().is_empty() || (names.len() > 1 && window.next().offset_from(pos) <= names.len())
-}
-
-fn is_selected(topics: &Topics, key: GroupKey, group: &Group, event: &Event) -> bool {
-    let names = group.selection.topics();
-    match group.selection.patterns() {
-        // In order: a few comparisons, however many they are.
-        [] => event.topics.iter().any(|topic| names.binary_search(topic).is_ok()),
-        _ => topics.selects(key, event),
-    }
-}
-
-/// The positions a group may want, from `pos` on: every one, or the merged indexes of its topics.
-fn positions<'a>(
-    window: &Window,
-    topics: &'a Topics,
-    group: &'a Group,
-    pos: Pos,
-    scans: bool,
-) -> Box<dyn Iterator<Item = Pos> + 'a> {
-    let names = group.selection.topics();
-    if scans {
-        return Box::new((pos.0..window.next().0).map(Pos));
-    }
-    let from = |index: &'a std::collections::VecDeque<Pos>| {
-        let start = index.partition_point(|p| *p < pos);
-        index.range(start..).copied()
-    };
-    if let [name] = names {
-        return Box::new(from(topics.index(name)));
-    }
-    // A k-way merge: the heap holds the next position of each topic that has one.
-    let mut rest: Vec<_> = names.iter().map(|name| from(topics.index(name))).collect();
-    let mut heap: BinaryHeap<Reverse<(Pos, usize)>> =
-        rest.iter_mut().enumerate().filter_map(|(i, it)| it.next().map(|p| Reverse((p, i)))).collect();
-    let mut last = None;
-    Box::new(std::iter::from_fn(move || {
-        loop {
-            let Reverse((at, i)) = heap.pop()?;
-            heap.extend(rest[i].next().map(|p| Reverse((p, i))));
-            // An event of several topics stands in several indexes, and comes once.
-            if last != Some(at) {
-                last = Some(at);
-                return Some(at);
-            }
-        }
-    }))
 }
 
 /// Gathers frames, joining those that lie back to back.

@@ -13,7 +13,7 @@ impl Shard {
     /// history has answered.
     pub fn subscribe(&mut self, spec: Spec, resume: ResumePoint) -> SubscriberId {
         assert!(self.offer.is_none(), "an offer is answered before anything else is told");
-        let (group, is_new) = self.groups.find_or_insert(spec.selection, spec.format);
+        let (group, is_new) = self.groups.find_or_insert(spec.selection, spec.format, self.window.next());
         if is_new {
             self.counters.visited += self.topics.attach(group, &self.groups) as u64;
         }

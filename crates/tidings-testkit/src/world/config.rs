@@ -49,6 +49,7 @@ pub fn shard_config() -> ShardConfig {
         turn_bytes_max: 256 << 10,
         turn_slices_max: 1024,
         turn_scan_max: 4096,
+        noted_max: 32,
         held_bytes_max: 32 << 20,
         replay_bytes_max: 32 << 20,
         fetches_max: 8,
