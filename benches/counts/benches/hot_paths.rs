@@ -76,7 +76,7 @@ fn is_in_the_tail((stage, batch): (Box<Stage>, Arc<Batch>)) {
 // What the pump does with a commit: a batch is made and encoded, and what is oldest leaves a full tail.
 #[library_benchmark(setup = commit, teardown = is_in_the_tail)]
 #[bench::one_event(args = (64 << 20, 1), config = at_most(6_805))]
-#[bench::one_event_to_a_full_tail(args = (32 << 10, 1), config = at_most(5_189))]
+#[bench::one_event_to_a_full_tail(args = (32 << 10, 1), config = at_most(5_386))]
 #[bench::thousand_events(args = (64 << 20, 1_000), config = at_most(2_327_000))]
 fn append((mut stage, events): Committed) -> (Box<Stage>, Arc<Batch>) {
     let batch = stage.publish(black_box(events));

@@ -31,9 +31,8 @@ pub(crate) struct TopicRun {
 }
 
 impl Batch {
-    pub(crate) fn new(epoch: Epoch, first: Pos, start: Pos, before: Seq, mut events: Vec<Event>, gauge: Gauge) -> Self {
+    pub(crate) fn new(epoch: Epoch, first: Pos, start: Pos, before: Seq, events: Vec<Event>, gauge: Gauge) -> Self {
         assert!(!events.is_empty(), "a commit makes at least one event visible");
-        share_topics(&mut events);
         let mut by_topic: BTreeMap<&TopicName, Vec<u32>> = BTreeMap::new();
         // Frames lie in memory grouped by their own topic, so that a topic's run is one slice.
         let mut layout: BTreeMap<&TopicName, Vec<u32>> = BTreeMap::new();
@@ -94,15 +93,5 @@ impl Batch {
     pub(crate) fn pos_after(&self, seq: Seq) -> Pos {
         let passed = self.events().iter().rposition(|e| e.seq.is_some_and(|s| s <= seq)).map_or(0, |index| index + 1);
         self.first.plus(passed)
-    }
-}
-
-/// Events that follow each other often have the same topics: then they share one list of them.
-fn share_topics(events: &mut [Event]) {
-    for index in 1..events.len() {
-        let [before, event] = &mut events[index - 1..=index] else { unreachable!("two are two") };
-        if event.topics == before.topics {
-            event.topics = before.topics.clone();
-        }
     }
 }

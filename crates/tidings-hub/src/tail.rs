@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::block::Gauge;
-use crate::{Epoch, Event, Pos, Seq, TopicName};
+use crate::{Epoch, Event, Pos, Seq, TopicName, Topics};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -28,10 +28,12 @@ impl Tail {
     }
 
     /// Appends one commit's events, which must not be empty, and returns the batch that every shard is handed.
-    pub fn append(&mut self, events: Vec<Event>) -> Arc<Batch> {
+    pub fn append(&mut self, mut events: Vec<Event>) -> Arc<Batch> {
         let weight: usize = events.iter().map(Event::weight).sum();
         // Room is made first, so that the batch can say where the tail starts once it is in.
         while self.event_bytes + self.gauge.get() + 2 * weight > self.bytes_max && self.drop_oldest() {}
+        let last = self.held.back().and_then(|batch| batch.events().last());
+        share_topics(&mut events, last.map(|event| event.topics.clone()));
         let batch = Arc::new(Batch::new(self.epoch, self.next, self.start(), self.head, events, self.gauge.clone()));
         self.event_bytes += batch.event_bytes;
         self.next = batch.end();
@@ -81,6 +83,16 @@ impl Tail {
     }
 }
 
+/// Events that follow each other often have the same topics: then they share one list of them, `last` being that of the newest event before.
+fn share_topics(events: &mut [Event], mut last: Option<Topics>) {
+    for event in events {
+        match &last {
+            Some(topics) if *topics == event.topics => event.topics = topics.clone(),
+            _ => last = Some(event.topics.clone()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +122,19 @@ mod tests {
         assert_eq!(a.pos_after(Seq(20)), Pos(3));
         assert_eq!(a.seq_before(0), Seq(10));
         assert_eq!(a.seq_before(2), Seq(11));
+    }
+
+    #[test]
+    fn events_that_follow_each_other_share_their_list_of_topics() {
+        let mut tail = Tail::new(Epoch::from_random(1), Seq(0), 1 << 20);
+        let a = tail.append(events(&[Some(1), Some(2)], 1));
+        let mut next = events(&[Some(3), Some(4), Some(5)], 1);
+        next[1].topics = TopicName::new("other").unwrap().into();
+        let b = tail.append(next.clone());
+        assert_eq!(b.events(), next, "the same events");
+        let own = |batch: &Batch, index: usize| std::ptr::from_ref(batch.events()[index].topic());
+        assert_eq!([own(&a, 1), own(&b, 0)], [own(&a, 0); 2]);
+        assert_ne!(own(&b, 2), own(&a, 0), "one list is remembered, the last");
     }
 
     #[test]

@@ -119,9 +119,9 @@ limits! {
     turn_bytes_max: Bytes = 256 * KIB;
     /// Slices one subscription is offered in a turn: writev takes 1,024, and a stream's head may stand before them.
     turn_slices_max: Count = 1_000;
-    /// How long events may come faster than they go out on sockets that take bytes, before publishers wait: half of the tenth of a second
-    /// that people take for at once. A full socket makes nobody wait.
-    delivery_debt_max: Time = Duration::from_millis(50);
+    /// How long events may come faster than they go out on sockets that take bytes, before publishers wait: less than half of the
+    /// tenth of a second that people take for at once. A full socket makes nobody wait.
+    delivery_debt_max: Time = Duration::from_millis(40);
     /// Positions a subscription with filters or patterns looks at in a turn: about 100 µs.
     turn_scan_max: Count = 4_096;
     /// Positions of the newest events noted for each choice of several topics or of patterns: at 8 bytes each, 5 MB for 18,000 choices. Who
