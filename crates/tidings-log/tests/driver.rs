@@ -140,8 +140,10 @@ fn retention_goes_on_beside_the_writer() {
         check_order(&answers);
         assert!(answers.iter().all(|(_, result)| result.is_ok()));
     }
+    // Upkeep waits for the disk, and is not waited for.
+    let looks = iter::repeat_with(|| thread::park_timeout(Duration::from_millis(50)));
+    assert!(looks.take(1_200).any(|()| log.stats().removed > 10), "{:?}", log.stats());
     handle.close().unwrap();
-    assert!(log.stats().removed > 10, "{:?}", log.stats());
     for who in 0..4 {
         let kept = bodies(&log, who);
         let expect: Vec<u64> = (0..40).flat_map(|_| 0..50).collect();
@@ -175,8 +177,16 @@ fn a_storage_that_fails_stops_the_log_and_nobody_hangs() {
         } else {
             disk.fail_write_in(seed + 1);
         }
-        let answers = submit(&handle, &answers, 4, 200);
-        check_order(&answers);
+        let mut acknowledged = 40;
+        let answers = loop {
+            let answers = submit(&handle, &answers, 4, 200);
+            check_order(&answers);
+            if answers.iter().any(|(_, result)| result.is_err()) {
+                break answers;
+            }
+            // A slow machine makes groups so large that all went with fewer syncs than the one that fails.
+            acknowledged += answers.len();
+        };
         let first = answers.iter().position(|(_, result)| result.is_err()).expect("it failed");
         assert!(
             answers[first..].iter().all(|(_, result)| result.is_err()),
@@ -188,7 +198,7 @@ fn a_storage_that_fails_stops_the_log_and_nobody_hangs() {
         let rest = &answers[first + unknown..];
         assert!(rest.iter().all(|(_, result)| *result == Err(AppendError::Stopped)));
         assert!(log.failed().is_some());
-        let acknowledged = 40 + first;
+        acknowledged += first;
         assert_eq!((0..4).map(|who| bodies(&log, who).len()).sum::<usize>(), acknowledged, "readers go on");
         // What it could not seal the next open finds.
         let _ = handle.close();
