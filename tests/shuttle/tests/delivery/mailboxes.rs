@@ -64,7 +64,7 @@ fn pump(mailbox: &Mailbox) {
 fn batch(tail: &mut Tail) -> Arc<Batch> {
     let (seq, topics) = (Some(Seq(tail.head().0 + 1)), TopicName::new("t").unwrap().into());
     let content = Content::text("x");
-    tail.append(vec![Arc::new(Event { seq, time: UnixMillis(0), topics, event_type: None, content, expires: None })])
+    tail.append(vec![Event { seq, time: UnixMillis(0), topics, event_type: None, content, expires: None }])
 }
 
 /// The shard's loop, until it has everything. Answers how often it slept.
