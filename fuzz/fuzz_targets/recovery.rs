@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
     let is_sound = |(_, home): &(&u64, &String)| !touched.contains(*home);
     let expect: Vec<u64> = sound.homes.iter().filter(is_sound).map(|(seq, _)| *seq).collect();
     survey(&*disk.dir(), Depth::Everything, &mut |_| {}).ok();
-    let Some(mut opened) = opens(&disk) else { return };
+    let Some(mut opened) = opens(&disk, 2) else { return };
     check(sound, &opened.log, &expect);
 
     let head = opened.log.head();
@@ -56,14 +56,14 @@ fuzz_target!(|input: &[u8]| {
     upkeep(&mut opened);
     opened.writer.close().expect("the disk does not fail");
     disk.kill();
-    let opened = opens(&disk).expect("it was open before");
+    let opened = opens(&disk, 3).expect("it was open before");
     assert!(opened.found.torn.is_none(), "torn after a clean close: {:?}", opened.found);
     assert_eq!(opened.log.head(), placed.first);
     check(sound, &opened.log, &expect);
 });
 
-fn opens(disk: &Disk) -> Option<Opened> {
-    match open(disk.dir(), options()) {
+fn opens(disk: &Disk, process: u64) -> Option<Opened> {
+    match open(disk.dir(), options(process)) {
         Ok(opened) => Some(opened),
         // A header may say so.
         Err(OpenError::Newer { .. } | OpenError::NumbersUsedUp) => None,
@@ -146,7 +146,7 @@ fn read(log: &Log, topics: &[Arc<str>], all: bool, from: From) -> Vec<Record> {
 impl Sound {
     fn make() -> Self {
         let disk = Disk::new(1, Sector::B512);
-        let mut opened = open(disk.dir(), options()).expect("a new log opens");
+        let mut opened = open(disk.dir(), options(1)).expect("a new log opens");
         let mut records = Vec::new();
         for number in 1..=120_u64 {
             let topic = TOPICS[(number % 4) as usize];
@@ -192,14 +192,16 @@ fn upkeep(opened: &mut Opened) {
     }
 }
 
-fn options() -> Options {
+/// Those of a process of the log's life. Each draws a name and a secret of its own, for the log that it may have to begin: where all headers
+/// are lost nobody knows the log's any more, and what is left of it must not come back under another's.
+fn options(process: u64) -> Options {
     Options {
         segment_bytes: SEGMENT_BYTES,
         batch_bytes_max: SEGMENT_BYTES as usize / 2,
         topics_max: 100,
         retention: Retention { bytes: u64::MAX, age: None, events: None, rules: Vec::new() },
-        name: 6,
-        secret: 7,
+        name: 6 * process,
+        secret: 7 * process,
         hash_seed: 42,
         now: NOW,
     }
