@@ -15,7 +15,7 @@ pub struct Batch {
     pub before: Seq,
     /// The newest stored event up to and including this batch.
     pub head: Seq,
-    /// Bytes its events take beside their frames, near enough for a bound.
+    /// Bytes it takes beside its frames, near enough for a bound.
     pub(crate) event_bytes: usize,
     /// Whether one of its events may expire. The others are sent without a look at the time.
     pub(crate) has_expiring: bool,
@@ -31,7 +31,16 @@ pub(crate) struct TopicRun {
 }
 
 impl Batch {
-    pub(crate) fn new(epoch: Epoch, first: Pos, start: Pos, before: Seq, events: Vec<Event>, gauge: Gauge) -> Self {
+    /// Of events that weigh so much.
+    pub(crate) fn new(
+        epoch: Epoch,
+        first: Pos,
+        start: Pos,
+        before: Seq,
+        events: Vec<Event>,
+        weight: usize,
+        gauge: Gauge,
+    ) -> Self {
         assert!(!events.is_empty(), "a commit makes at least one event visible");
         let mut by_topic: BTreeMap<&TopicName, Vec<u32>> = BTreeMap::new();
         // Frames lie in memory grouped by their own topic, so that a topic's run is one slice.
@@ -54,7 +63,6 @@ impl Batch {
             .into_iter()
             .map(|(topic, events)| TopicRun { topic: topic.clone(), events: events.into() })
             .collect();
-        let weight: usize = events.iter().map(Event::weight).sum();
         let mut block = Block::new(epoch, events, layout, gauge);
         let event_bytes = size_of::<Batch>() + weight - block.share_texts();
         Batch { first, start, before, head, event_bytes, has_expiring, block, runs }

@@ -34,7 +34,8 @@ impl Tail {
         while self.event_bytes + self.gauge.get() + 2 * weight > self.bytes_max && self.drop_oldest() {}
         let last = self.held.back().and_then(|batch| batch.events().last());
         share_topics(&mut events, last.map(|event| event.topics.clone()));
-        let batch = Arc::new(Batch::new(self.epoch, self.next, self.start(), self.head, events, self.gauge.clone()));
+        let (first, start, gauge) = (self.next, self.start(), self.gauge.clone());
+        let batch = Arc::new(Batch::new(self.epoch, first, start, self.head, events, weight, gauge));
         self.event_bytes += batch.event_bytes;
         self.next = batch.end();
         self.head = batch.head;

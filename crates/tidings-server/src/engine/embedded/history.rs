@@ -58,7 +58,7 @@ fn history(page: Page, unreadable: &AtomicU64) -> History {
     }
     let (next, head) = (Seq(next), Seq(head));
     // The first that could be read, where there is one.
-    let first = events.first().and_then(|event: &Event| event.seq);
+    let first = events.first().and_then(|event| event.seq);
     let start = first.map_or(Seq(start), Seq::before);
     History { events, start, next, more, gap, drops, truncated, head }
 }
