@@ -12,7 +12,7 @@ fn gaps(world: &World, sub: SubKey) -> Vec<GapTold> {
 
 /// Ten events of `secret` and `news` in turns, all of them in the tail.
 fn world() -> World {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     for _ in 0..10 {
         world.publish(&[Draft::to("secret"), Draft::to("news")]);
     }
@@ -52,7 +52,7 @@ fn who_is_at_the_head_notices_nothing() {
 
 #[test]
 fn a_half_sent_frame_is_finished_and_nothing_else_of_it() {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     let sub = world.subscribe(0, &Wish::topics(&["secret"]), BARE, ResumePoint::Live);
     world.set_room(sub, 100, usize::MAX);
     for _ in 0..3 {
@@ -90,7 +90,7 @@ fn what_was_read_of_history_before_is_not_sent_either() {
 
 #[test]
 fn events_in_memory_only_are_lost_with_it_and_counted() {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     let sub = world.subscribe(0, &Wish::topics(&["m"]), BARE, ResumePoint::Live);
     world.set_room(sub, 0, 1);
     for _ in 0..7 {

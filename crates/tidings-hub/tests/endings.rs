@@ -7,7 +7,7 @@ use tidings_testkit::{Draft, SubKey, Told, Wish, World, WorldConfig};
 const CHUNKED: Format = Format { form: Form::Sse, framing: Framing::Chunked };
 
 fn world(subscribers: usize) -> (World, Vec<SubKey>) {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     let subs =
         (0..subscribers).map(|_| world.subscribe(0, &Wish::topics(&["a"]), CHUNKED, ResumePoint::Live)).collect();
     (world, subs)

@@ -11,7 +11,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Nine events, all of them in the tail, of which every third lives a minute.
 fn world() -> World {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     for n in 0..9 {
         let draft = Draft::to("a");
         world.publish(&[if n % 3 == 2 { draft.living(MINUTE) } else { draft }]);
@@ -37,7 +37,7 @@ fn who_comes_back_in_time_gets_them_and_who_is_late_does_not() {
 
 #[test]
 fn the_stalled_are_not_given_them_when_they_read_on() {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     let stalled = world.subscribe(0, &Wish::topics(&["a"]), CHUNKED, ResumePoint::Live);
     let reads = world.subscribe(0, &Wish::topics(&["a"]), CHUNKED, ResumePoint::Live);
     // Room for the opening, for the first event, and for a part of the second: that one is finished whenever there is room.
@@ -54,7 +54,7 @@ fn the_stalled_are_not_given_them_when_they_read_on() {
 
 #[test]
 fn who_waits_for_its_turn_gets_them_however_late_the_turn_comes() {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     let sub = world.subscribe(0, &Wish::topics(&["a"]), CHUNKED, ResumePoint::Live);
     world.append(&[Draft::to("a").living(Duration::ZERO)]);
     while world.feed(1) {}

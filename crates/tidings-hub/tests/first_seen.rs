@@ -1,16 +1,12 @@
 //! The fear: an event of a topic nobody has seen before is held against everybody who is there.
 
 use tidings_hub::{Form, Format, Framing, ResumePoint};
-use tidings_testkit::{Draft, SubKey, Wish, World, WorldConfig};
+use tidings_testkit::{Draft, SubKey, Wish, World};
 
 const BARE: Format = Format { form: Form::Sse, framing: Framing::Bare };
 /// As many as one shard is meant to carry; each with a topic of its own.
 const SUBSCRIPTIONS: usize = 100_000;
 const PATTERNS: usize = 1_000;
-
-fn world() -> World {
-    World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) })
-}
 
 fn subscribe(world: &mut World, wish: &Wish) -> SubKey {
     world.subscribe(0, wish, BARE, ResumePoint::Live)
@@ -26,7 +22,7 @@ fn visits(world: &mut World, topics: &[&str]) -> u64 {
 
 #[test]
 fn a_new_topic_costs_its_matches_however_many_there_are() {
-    let mut world = world();
+    let mut world = World::of_one_shard();
     // Patterns first: each new one looks through the topics there are, and that is another cost than this test's.
     for n in 0..PATTERNS {
         subscribe(&mut world, &Wish::patterns(&[&format!("site{n}/*/price")]));
@@ -50,7 +46,7 @@ fn a_new_topic_costs_its_matches_however_many_there_are() {
 
 #[test]
 fn those_of_one_name_are_each_visited_once() {
-    let mut world = world();
+    let mut world = World::of_one_shard();
     for _ in 0..500 {
         subscribe(&mut world, &Wish::topics(&["news"]));
         subscribe(&mut world, &Wish::topics(&["weather"]));
@@ -61,7 +57,7 @@ fn those_of_one_name_are_each_visited_once() {
 
 #[test]
 fn a_new_pattern_looks_through_the_topics_once() {
-    let mut world = world();
+    let mut world = World::of_one_shard();
     for n in 0..1_000 {
         subscribe(&mut world, &Wish::topics(&[&format!("user/{n}")]));
     }

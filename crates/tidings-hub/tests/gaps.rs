@@ -166,7 +166,7 @@ fn the_unknown_get_the_newest_thousand_at_most() {
 
 #[test]
 fn in_a_cluster_an_id_ahead_of_the_node_parks() {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     world.publish(&[Draft::to("a")]);
     // The broker has three more, this node not yet.
     for _ in 0..3 {
@@ -187,7 +187,7 @@ fn in_a_cluster_an_id_ahead_of_the_node_parks() {
 
 #[test]
 fn a_stream_opens_before_its_first_event_also_when_the_tail_is_faster_than_the_engine() {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     world.append(&[Draft::to("a")]);
     world.append(&[Draft::to("a")]);
     let place = ResumePoint::After(world.event_id(Seq(1)));

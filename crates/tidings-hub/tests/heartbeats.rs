@@ -44,7 +44,7 @@ fn those_who_come_together_or_hear_together_do_not_beat_together() {
 
 #[test]
 fn nobody_is_left_without_a_word() {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     let subs: Vec<_> = (0..50).map(|_| world.subscribe(0, &Wish::topics(&["a"]), BARE, ResumePoint::Live)).collect();
     for n in 0..300 {
         let before: Vec<usize> = subs.iter().map(|sub| world.told(*sub).len()).collect();
@@ -60,7 +60,7 @@ fn nobody_is_left_without_a_word() {
 
 #[test]
 fn after_a_quiet_minute_a_checkpoint_if_the_log_moved_on() {
-    let mut world = World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) });
+    let mut world = World::of_one_shard();
     let sub = world.subscribe(0, &Wish::topics(&["a"]), BARE, ResumePoint::Live);
     let checkpoints = |world: &World| -> Vec<String> {
         let id = |told: &Told| if let Told::Checkpoint { id } = told { Some(id.clone()) } else { None };

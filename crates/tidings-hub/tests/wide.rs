@@ -10,10 +10,6 @@ const BATCH: usize = 1_000;
 const TOPICS: usize = 1_000;
 const READERS: usize = 20;
 
-fn world() -> World {
-    World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) })
-}
-
 fn subscribe(world: &mut World, wish: &Wish) -> SubKey {
     world.subscribe(0, wish, BARE, ResumePoint::Live)
 }
@@ -39,13 +35,13 @@ fn looks(world: &mut World, drafts: &[Draft]) -> usize {
 
 #[test]
 fn a_thousand_topics_cost_no_more_than_one() {
-    let mut one = world();
+    let mut one = World::of_one_shard();
     // Each in another group, as they have other types to let pass.
     let types: Vec<String> = (0..READERS).map(|n| format!("type-{n}")).collect();
     for name in &types {
         subscribe(&mut one, &Wish::topics(&["news"]).of_types(&["message", name]));
     }
-    let mut many = world();
+    let mut many = World::of_one_shard();
     let readers: Vec<SubKey> = (0..READERS).map(|n| subscribe(&mut many, &many_topics(n))).collect();
     for world in [&one, &many] {
         assert_eq!(world.holdings(0).groups, READERS);
@@ -61,7 +57,7 @@ fn a_thousand_topics_cost_no_more_than_one() {
 
 #[test]
 fn a_pattern_costs_what_it_matches() {
-    let mut world = world();
+    let mut world = World::of_one_shard();
     let readers: Vec<SubKey> =
         (0..READERS).map(|n| subscribe(&mut world, &Wish::patterns(&[&format!("site-{n}/**")]))).collect();
     let one_each: Vec<String> = (0..READERS).map(|n| format!("site-{n}/price")).collect();
@@ -74,7 +70,7 @@ fn a_pattern_costs_what_it_matches() {
 
 #[test]
 fn an_event_of_several_topics_is_looked_at_once() {
-    let mut world = world();
+    let mut world = World::of_one_shard();
     let reader =
         subscribe(&mut world, &Wish { patterns: vec!["site/*".into()], ..Wish::topics(&["news", "of/0/1", "of/0/7"]) });
     let drafts = [Draft::to("site/1").and_to(&["news", "of/0/7", "x"]), Draft::to("x"), Draft::to("of/0/1")];
@@ -84,7 +80,7 @@ fn an_event_of_several_topics_is_looked_at_once() {
 
 #[test]
 fn who_has_several_batches_ahead_looks_at_its_own_events_too() {
-    let mut world = world();
+    let mut world = World::of_one_shard();
     let reader = subscribe(&mut world, &many_topics(0));
     world.set_room(reader, 0, usize::MAX);
     for _ in 0..3 {
@@ -100,7 +96,7 @@ fn who_has_several_batches_ahead_looks_at_its_own_events_too() {
 fn who_has_more_ahead_than_is_noted_searches_and_gets_it_all() {
     let max = WorldConfig::new(1).shard.noted_max;
     for wish in [many_topics(0), Wish::patterns(&["site/**", "news/**"]), Wish::patterns(&["**"])] {
-        let mut world = world();
+        let mut world = World::of_one_shard();
         let reader = subscribe(&mut world, &wish);
         for count in [max, max + 1, 1, 3 * max] {
             let drafts: Vec<Draft> = (0..count).map(|_| Draft::to("news")).collect();
@@ -112,7 +108,7 @@ fn who_has_more_ahead_than_is_noted_searches_and_gets_it_all() {
 
 #[test]
 fn who_comes_back_to_where_nobody_noted_anything_gets_it_too() {
-    let mut world = world();
+    let mut world = World::of_one_shard();
     for _ in 0..3 {
         world.publish(&batch(&["news"]));
     }

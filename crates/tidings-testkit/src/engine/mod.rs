@@ -6,7 +6,6 @@ mod read;
 pub use draft::Draft;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use tidings_hub::{Content, Epoch, Event, Seq, TopicName, Topics, UnixMillis};
 use tidings_wire::EventType;
 
@@ -14,7 +13,7 @@ use tidings_wire::EventType;
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The event.
-    pub event: Arc<Event>,
+    pub event: Event,
     /// For each of its topics, when that one's history let go of it, in the world's steps.
     drops: Vec<Option<u64>>,
 }
@@ -157,7 +156,7 @@ impl FakeEngine {
             Seq(seq)
         });
         let drops = vec![None; event.topics.iter().len()];
-        self.records.push(Record { event: Arc::new(event), drops });
+        self.records.push(Record { event, drops });
     }
 
     /// The next commit for the tail. It may be merged with those behind it, as a pump does that is late.
@@ -168,7 +167,7 @@ impl FakeEngine {
             len += events;
             self.commits.pop_front();
         }
-        let events = self.records[self.fed..self.fed + len].iter().map(|r| Event::clone(&r.event)).collect();
+        let events = self.records[self.fed..self.fed + len].iter().map(|r| r.event.clone()).collect();
         self.fed += len;
         (len > 0).then_some(events)
     }

@@ -1,7 +1,6 @@
 //! Reading by looking at all of it.
 
 use super::{FakeEngine, Record};
-use std::sync::Arc;
 use tidings_hub::{Event, History, Read, ReadFrom, Selection, Seq, UnixMillis};
 
 impl FakeEngine {
@@ -22,15 +21,10 @@ impl FakeEngine {
         };
         let kept = self.kept(selection, now).count();
         let truncated = matches!(read.from, ReadFrom::Newest(n) if kept > n as usize);
-        let events = wanted.iter().map(|event| Event::clone(event)).collect();
-        History { events, start, next, more, gap, drops: self.drops, truncated, head: self.head() }
+        History { events: wanted, start, next, more, gap, drops: self.drops, truncated, head: self.head() }
     }
 
-    fn kept<'a>(
-        &'a self,
-        selection: &'a Selection,
-        now: UnixMillis,
-    ) -> impl DoubleEndedIterator<Item = &'a Arc<Event>> {
+    fn kept<'a>(&'a self, selection: &'a Selection, now: UnixMillis) -> impl DoubleEndedIterator<Item = &'a Event> {
         let is_kept = |r: &&Record| r.is_kept_after(self.drops, |topic| selection.selects_topic(topic));
         self.records
             .iter()
@@ -40,10 +34,10 @@ impl FakeEngine {
     }
 
     /// The events of a page, whether there are more, and how far was looked then.
-    fn choose(&mut self, read: &Read, now: UnixMillis) -> (Vec<Arc<Event>>, bool, Seq) {
+    fn choose(&mut self, read: &Read, now: UnixMillis) -> (Vec<Event>, bool, Seq) {
         let selection = &*read.selection;
         let number = |e: &Event| e.seq.expect("history is stored");
-        let mut all: Vec<Arc<Event>> = match read.from {
+        let mut all: Vec<Event> = match read.from {
             ReadFrom::After { seq, .. } => self.kept(selection, now).filter(|e| number(e) > seq).cloned().collect(),
             ReadFrom::Since(time) => self.kept(selection, now).filter(|e| e.time >= time).cloned().collect(),
             ReadFrom::Newest(n) => {
@@ -65,7 +59,7 @@ impl FakeEngine {
             }
         };
         let mut bytes = 0;
-        let mut fits = |event: &Arc<Event>| {
+        let mut fits = |event: &Event| {
             bytes += event.content.bytes().len();
             bytes <= read.bytes_max
         };
@@ -80,7 +74,7 @@ impl FakeEngine {
         }
         let more = len < all.len();
         all.truncate(len);
-        let looked_to = looked_to.or_else(|| all.last().map(|e| number(e))).unwrap_or(Seq::START);
+        let looked_to = looked_to.or_else(|| all.last().map(number)).unwrap_or(Seq::START);
         (all, more, looked_to)
     }
 }

@@ -39,6 +39,11 @@ pub struct World {
 const WALL_START: i64 = 1_747_714_861_969;
 
 impl World {
+    /// A world with a single shard, for what is seen in one.
+    pub fn of_one_shard() -> Self {
+        World::new(WorldConfig { shards: 1, ..WorldConfig::new(1) })
+    }
+
     /// A world without history.
     pub fn new(config: WorldConfig) -> Self {
         World::with_history(config, &[])
